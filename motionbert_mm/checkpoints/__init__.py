@@ -1,0 +1,1 @@
+"""Checkpoints: safe loading, architecture checks, and the official weights of the four systems."""

@@ -1,0 +1,156 @@
+"""Read checkpoints without trusting them, and build the model that they describe."""
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import zipfile
+from collections.abc import Mapping
+from contextlib import nullcontext
+from typing import Any, Optional, Union
+
+import numpy as np
+import torch
+from mmengine.device import get_device
+from torch import Tensor, nn
+
+from motionbert_mm.registry import MODELS, SCOPE, TRANSFORMS, build
+
+META_KEY = 'motionbert_mm'
+
+
+def read_checkpoint(path: Union[str, os.PathLike]) -> dict:
+    """Load a checkpoint to the CPU; nothing in it is executed.
+
+    Besides tensors and plain containers, numpy scalars are admitted: official training scripts store their
+    best score as one.
+
+    Args:
+        path: a file written by ``torch.save``.
+
+    Returns:
+        The dictionary in the file.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: not a checkpoint, truncated, or with objects other than plain data.
+    """
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f'checkpoint {path} does not exist')
+    try:
+        with _numpy_scalars_allowed():
+            checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+    except pickle.UnpicklingError as error:
+        refused = re.search(r'(?:GLOBAL|Unsupported class) (\S+)', str(error))
+        if refused:
+            raise ValueError(f'checkpoint {path} holds {refused[1]}, which is not plain data, and is refused; save its '
+                             'weights again as a plain state dict (numpy scalars are read by torch >= 2.5)') from None
+        raise ValueError(f'{path} is truncated or no checkpoint; copy it again') from None
+    except (RuntimeError, EOFError, zipfile.BadZipFile, OSError, KeyError, ValueError) as error:
+        raise ValueError(f'{path} is truncated or no checkpoint ({_first_line(error)}); copy it again') from None
+    if not isinstance(checkpoint, dict):
+        raise ValueError(f'{path} holds a {type(checkpoint).__name__}, expected a dictionary with weights')
+    return checkpoint
+
+
+def load_weights(model: nn.Module, state_dict: Mapping[str, Tensor], source: str) -> None:
+    """Load a state dict strictly.
+
+    Raises:
+        ValueError: missing, unexpected or differently shaped entries, with counts and examples.
+    """
+    problems = compare_states(model.state_dict(), state_dict)
+    if problems:
+        raise ValueError(f'{source} does not fit the model: {"; ".join(problems)}. Use the config that the checkpoint '
+                         'was trained with, or convert official weights with tools/model_converters/')
+    model.load_state_dict(state_dict)
+
+
+def compare_states(expected: Mapping[str, Tensor], got: Mapping[str, Tensor]) -> list[str]:
+    """Describe how a state dict differs from the expected one; empty if it does not."""
+    shapes = [f'{key} has shape {tuple(got[key].shape)}, the model {tuple(expected[key].shape)}'
+              for key in expected if key in got and got[key].shape != expected[key].shape]
+    differences = (('missing', sorted(set(expected) - set(got))), ('unexpected', sorted(set(got) - set(expected))),
+                   ('of another shape', shapes))
+    return [f'{len(keys)} entries {kind}, e.g. {keys[0]}' for kind, keys in differences if keys]
+
+
+def load_model(path: Union[str, os.PathLike], device: Optional[str] = None) -> tuple[nn.Module, dict]:
+    """Build the model that a checkpoint describes and load its weights.
+
+    Args:
+        path: a checkpoint of this package's training or of its converters.
+        device: 'cpu', 'cuda:0', ...; None takes the best available.
+
+    Returns:
+        The model in evaluation mode, and a dict with ``skeleton`` (name), ``num_frames`` (of a window) and
+        ``input`` (configs of the transforms that make network inputs of pixels).
+
+    Raises:
+        FileNotFoundError, ValueError: see ``read_checkpoint``; also a file without a description.
+    """
+    checkpoint = read_checkpoint(path)
+    description = _find_description(checkpoint)
+    if description is None or 'state_dict' not in checkpoint:
+        raise ValueError(f'{path} does not say which model it holds (keys {sorted(map(str, checkpoint))}); checkpoints '
+                         'of tools/train.py do, official ones after tools/model_converters/')
+    # How training was initialised does not matter here, and its classes are MMEngine's.
+    description = _without(description, 'init_cfg')
+    check_types(description, str(path))
+    model = build(MODELS, description['model'])
+    load_weights(model, checkpoint['state_dict'], str(path))
+    inputs = [transform for transform in description['pipeline'] if transform['type'] == 'NormalizeCoords']
+    frames = description['window'].get('num_frames') or model.backbone.max_frames
+    info = dict(skeleton=model.skeleton.name, num_frames=frames, input=inputs)
+    return model.to(device or get_device()).eval(), info
+
+
+def _find_description(checkpoint: dict) -> Optional[dict]:
+    meta = checkpoint.get('meta')
+    description = meta.get(META_KEY) if isinstance(meta, dict) else None
+    is_whole = isinstance(description, dict) and {'model', 'window', 'pipeline'} <= set(description)
+    return description if is_whole else None
+
+
+def _without(config: Any, name: str) -> Any:
+    """Return a config without a key, at every depth."""
+    if isinstance(config, dict):
+        return {key: _without(value, name) for key, value in config.items() if key != name}
+    return [_without(entry, name) for entry in config] if isinstance(config, (list, tuple)) else config
+
+
+def check_types(config: Any, source: str) -> None:
+    """Refuse a config from a file that would build anything but this package's registered classes.
+
+    A registry imports whatever a dotted ``type`` names, so an unchecked config could run any callable.
+    """
+    if isinstance(config, (list, tuple)):
+        for entry in config:
+            check_types(entry, source)
+    if not isinstance(config, dict):
+        return
+    if config.get('_scope_', SCOPE) != SCOPE:
+        raise ValueError(f"{source} asks to build in the scope {config['_scope_']!r}, not in this package; refused")
+    name = config.get('type')
+    if name is not None:
+        plain = name[len(SCOPE) + 1:] if isinstance(name, str) and name.startswith(f'{SCOPE}.') else name
+        for registry in (MODELS, TRANSFORMS):
+            registry.import_from_location()
+        if not isinstance(plain, str) or not (plain in MODELS.module_dict or plain in TRANSFORMS.module_dict):
+            raise ValueError(f'{source} asks to build {name!r}, which is not a class of this package; refused')
+    for entry in config.values():
+        check_types(entry, source)
+
+
+def _numpy_scalars_allowed() -> Any:
+    """Return a context in which ``weights_only`` admits numpy scalars (torch >= 2.5)."""
+    if not hasattr(torch.serialization, 'safe_globals'):
+        return nullcontext()
+    scalar = np.float64(0).__reduce__()[0]
+    names = [(scalar, f'{module}.scalar') for module in ('numpy.core.multiarray', 'numpy._core.multiarray')]
+    kinds = {type(np.dtype(kind)) for kind in ('f2', 'f4', 'f8', 'i4', 'i8', '?')}
+    return torch.serialization.safe_globals([*names, np.dtype, *kinds])
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split('\n')[0][:200]

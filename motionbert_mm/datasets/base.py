@@ -1,0 +1,159 @@
+"""The data set of every task: windows of a motion store, fetched and transformed a batch at a time."""
+from __future__ import annotations
+
+import copy
+import zlib
+from collections.abc import Sequence
+from fnmatch import fnmatch
+from typing import Any, Callable, Optional
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from motionbert_mm.datasets.motion_store import MotionStore
+from motionbert_mm.datasets.windows import WindowPlan
+from motionbert_mm.registry import DATASETS, TRANSFORMS, build
+from motionbert_mm.structures.skeleton import get_skeleton
+
+# Where the network's 2D input comes from: (keypoints array, confidence array or None for certainty).
+INPUT_ARRAYS = {'detected': ('detected_2d', 'detected_confidence'), 'exact': ('keypoints_2d', None)}
+
+
+@DATASETS.register_module()
+class MotionDataset(Dataset):
+    """Windows of the clips of a motion store.
+
+    PyTorch's batched fetch calls ``__getitems__`` once per batch: the windows are gathered by one fancy index
+    per array, then every transform works on the whole batch. All random draws of a batch come from one
+    generator seeded by (seed, seed of the run, epoch, the batch's indices), so that a run does not depend on the
+    number of workers and a resumed run draws the same numbers.
+
+    Args:
+        data_root: directory of the store.
+        window: arguments of ``WindowPlan``, e.g. ``dict(num_frames=243, stride=81)``.
+        input_2d: 'detected' takes the noisy detections, 'exact' the projected truth with confidence 1.
+        targets: arrays of the store to fetch besides the input, e.g. ``('keypoints_3d',)``.
+        pipeline: configs of transforms.
+        include: shell patterns of clip names to use, e.g. ``['*/walking/*']``; none is all.
+        exclude: shell patterns of clip names to leave out.
+        num_persons: M; None is the most of any clip. Absent persons are zero and not visible.
+        test_mode: draw the same numbers in every epoch.
+        seed: of the random draws, besides that of the run (``StepSeedHook``).
+
+    Raises:
+        FileNotFoundError, ValueError: see ``MotionStore``.
+        ValueError: no clip or window is left, an array is missing, or joints do not fit the skeleton.
+    """
+
+    def __init__(self, data_root: str, *, window: dict, input_2d: str = 'detected',
+                 targets: Sequence[str] = ('keypoints_3d',), pipeline: Sequence[dict] = (),
+                 include: Sequence[str] = (), exclude: Sequence[str] = (), num_persons: Optional[int] = None,
+                 test_mode: bool = False, seed: int = 0) -> None:
+        self.store = MotionStore(data_root)
+        self.skeleton = get_skeleton(self.store.skeleton)
+        if input_2d not in INPUT_ARRAYS:
+            raise ValueError(f'input_2d is {input_2d!r}, expected one of {sorted(INPUT_ARRAYS)}')
+        self.input_2d, self.targets = input_2d, tuple(targets)
+        self._check_arrays()
+        self.clips = [clip for clip in self.store.clips if _is_selected(clip.name, include, exclude)]
+        if not self.clips:
+            raise ValueError(f'{data_root}: include={list(include)} and exclude={list(exclude)} leave none of its '
+                             f'{len(self.store.clips)} clips, e.g. {self.store.clips[0].name!r}')
+        self.num_persons = num_persons or max(clip.persons for clip in self.clips)
+        self.windows = WindowPlan([clip.length for clip in self.clips], **window)
+        self._clip_rows = np.array([[clip.start, clip.length, clip.persons] for clip in self.clips])
+        self._clip_meta = _columns(self.clips)
+        self.pipeline: list[Callable] = [build(TRANSFORMS, transform) for transform in pipeline]
+        self.test_mode, self.seed = test_mode, seed
+        # Epoch and seed of the run, in shared memory: seen by workers that are alive.
+        self._epoch = torch.zeros(2, dtype=torch.int64).share_memory_()
+
+    @property
+    def metainfo(self) -> dict:
+        """Plain facts for MMEngine's checkpoints and visualizers."""
+        return dict(skeleton=self.skeleton.name, fps=self.store.fps, num_clips=len(self.clips))
+
+    def set_epoch(self, epoch: int, run_seed: int = 0) -> None:
+        """Choose the random draws by epoch and seed of the run; reaches workers that already run."""
+        self._epoch[0], self._epoch[1] = epoch, run_seed
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def __getitem__(self, index: int) -> dict:
+        """Return one sample: ``__getitems__([index])`` without the batch axis."""
+        return {key: _first(value) for key, value in self.__getitems__([index]).items()}
+
+    def __getitems__(self, indices: Sequence[int]) -> dict:
+        """Return a batch: a dict of arrays whose first axis is the batch, and metainfo."""
+        indices = np.asarray(indices, np.int64)
+        epoch, run_seed = (0, 0) if self.test_mode else self._epoch.tolist()
+        rng = np.random.default_rng([self.seed, run_seed, epoch, zlib.crc32(indices.tobytes())])
+        results = self.gather(indices, rng)
+        for transform in self.pipeline:
+            results = transform(results, rng)
+        return results
+
+    def gather(self, indices: np.ndarray, rng: np.random.Generator) -> dict:
+        """Read windows (B,) from the store, before any transform."""
+        clips, frames, is_inside = self.windows.frames(indices, rng)  # (B,), (B, T), (B, T)
+        start, length, persons = self._clip_rows[clips].T[..., None, None]  # each (B, 1, 1)
+        person = np.arange(self.num_persons)[:, None]  # (M, 1)
+        is_there = person < persons  # (B, M, 1)
+        rows = start + np.where(is_there, person, 0) * length + frames[:, None]  # (B, M, T)
+        keypoints, confidence = INPUT_ARRAYS[self.input_2d]
+        results = {name: self.store.gather(name, rows) for name in self.targets}
+        results['keypoints_2d'] = self.store.gather(keypoints, rows)
+        shape = results['keypoints_2d'].shape[:-1]  # (B, M, T, J)
+        results['confidence'] = self.store.gather(confidence, rows) if confidence else np.ones(shape, np.float32)
+        results['visible'] = np.broadcast_to((is_inside[:, None] & is_there)[..., None], shape)
+        if not is_there.all():
+            for name in ('keypoints_2d', 'confidence', *self.targets):
+                results[name] = _zero_absent(results[name], is_there)
+        meta = {name: column[clips] if isinstance(column, np.ndarray) else [column[clip] for clip in clips]
+                for name, column in self._clip_meta.items()}
+        return {**results, **meta, 'frame_ids': frames, 'fps': np.full(len(clips), self.store.fps, np.float32),
+                'skeleton': self.skeleton.name}
+
+    def _check_arrays(self) -> None:
+        needed = [*self.targets, *(name for name in INPUT_ARRAYS[self.input_2d] if name)]
+        missing = sorted(set(needed) - set(self.store.arrays))
+        if missing:
+            raise ValueError(f'{self.store.path} has no {", ".join(missing)}; it holds {sorted(self.store.arrays)}. '
+                             f'Convert with them, or change input_2d ({self.input_2d!r}) or targets of the data set')
+        for name in needed:
+            joints = self.store.arrays[name].shape[1]
+            if 'keypoints' in name and joints != self.skeleton.num_joints:
+                raise ValueError(f'{self.store.path}: {name} has {joints} joints, skeleton {self.skeleton.name!r} '
+                                 f'has {self.skeleton.num_joints}; convert again with the right skeleton')
+
+
+def _is_selected(name: str, include: Sequence[str], exclude: Sequence[str]) -> bool:
+    is_in = not include or any(fnmatch(name, pattern) for pattern in include)
+    return is_in and not any(fnmatch(name, pattern) for pattern in exclude)
+
+
+def _columns(clips: Sequence[Any]) -> dict:
+    """Turn clips into one column per metainfo key; a key that no clip knows is left out."""
+    columns = {'sample_id': [clip.name for clip in clips], 'subject': [clip.subject for clip in clips],
+               'action': [clip.action for clip in clips], 'camera_id': [clip.camera for clip in clips],
+               'text': [list(clip.text) for clip in clips]}
+    for name, key, dtype in (('image_size', 'image_size', np.float32), ('intrinsics', 'intrinsics', np.float32),
+                             ('label', 'label', np.int64)):
+        values = [getattr(clip, key) for clip in clips]
+        if all(value is not None for value in values):
+            columns[name] = np.array(values, dtype)
+    return columns
+
+
+def _zero_absent(values: np.ndarray, is_there: np.ndarray) -> np.ndarray:
+    """Zero the persons (B, M, T, ...) that a clip lacks; ``is_there`` is (B, M, 1)."""
+    return values * is_there.reshape(*is_there.shape, *(1,) * (values.ndim - 3)).astype(values.dtype)
+
+
+def _first(value: Any) -> Any:
+    """Drop the batch axis of one entry of a batch."""
+    if isinstance(value, dict):
+        return {key: _first(entry) for key, entry in value.items()}
+    return value if isinstance(value, str) else copy.copy(value[0])

@@ -1,0 +1,67 @@
+"""From the batches of a data set to the tensors of the Runner: sampler and collate function."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any, Optional, Union
+
+import numpy as np
+import torch
+from mmengine.dataset import DefaultSampler
+from torch.utils.data import Dataset
+
+from motionbert_mm.registry import DATA_SAMPLERS, FUNCTIONS
+from motionbert_mm.structures.motion_sample import MotionSample
+
+
+@FUNCTIONS.register_module()
+def collate_batch(results: dict) -> dict:
+    """Turn a batch of ``PackInputs`` into tensors: inputs, and one ``MotionSample`` with the batch axis.
+
+    Args:
+        results: ``dict(inputs=array, fields=dict of arrays, metainfo=dict)``.
+
+    Returns:
+        ``dict(inputs=Tensor (B, M, T, J, C), data_samples=MotionSample)``.
+
+    Raises:
+        TypeError: a list of samples, which means that the loader did not use the batched fetch.
+    """
+    if not isinstance(results, dict) or 'fields' not in results:
+        raise TypeError(f'collate_batch expects the batch that PackInputs makes, got {_describe(results)}; end the '
+                        "pipeline with dict(type='PackInputs') and leave the batch to MotionDataset.__getitems__")
+    fields = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in results['fields'].items()}
+    return dict(inputs=torch.from_numpy(np.ascontiguousarray(results['inputs'])),
+                data_samples=MotionSample(metainfo=results['metainfo'], **fields))
+
+
+def _describe(results: Any) -> str:
+    return f'a dict with {sorted(results)}' if isinstance(results, dict) else f'a {type(results).__name__}'
+
+
+@DATA_SAMPLERS.register_module()
+class ResumableSampler(DefaultSampler):
+    """MMEngine's distributed sampler, able to start an epoch in the middle.
+
+    The order depends on seed and epoch only, so that a resumed run sees the rest of the very same epoch.
+
+    Args:
+        dataset: the data set.
+        shuffle: draw a new order every epoch.
+        seed: of the order; the Runner passes its own.
+        round_up: repeat samples so that every rank has equally many.
+    """
+
+    def __init__(self, dataset: Dataset, *, shuffle: bool = True, seed: Union[int, None] = None,
+                 round_up: bool = True) -> None:
+        super().__init__(dataset, shuffle=shuffle, seed=seed, round_up=round_up)
+        self._skip = 0
+
+    def skip(self, num_samples: int) -> None:
+        """Leave out the first samples of this rank in the next pass, and in that one only."""
+        self._skip = num_samples
+
+    def __iter__(self) -> Iterator[int]:
+        skip: Optional[int]
+        skip, self._skip = self._skip, 0
+        return islice(super().__iter__(), skip, None)

@@ -1,0 +1,222 @@
+"""Which frames make a window; the only place where windows are laid out.
+
+``WindowPlan`` numbers the windows of all clips of a data set; the functions lay out one sequence. Readers gather
+frames with the index arrays that come back.
+Random samplers draw from ``rng``, a ``numpy.random.Generator`` or (for parity with official code) ``RandomState``.
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Optional, Union
+
+import numpy as np
+
+Rng = Union[np.random.Generator, np.random.RandomState]
+
+
+class WindowPlan:
+    """Number the windows of many clips and compute the frames of any of them, a batch at a time.
+
+    Nothing is stored per window but what a formula needs, so that a window per frame of millions of frames
+    costs no memory.
+
+    Args:
+        lengths: frames of each clip.
+        num_frames: T of a window.
+        kind: 'sliding' windows every ``stride`` frames; 'centre': one window around every frame, edges
+            replicated; 'uniform' and 'resample': the whole clip brought to T frames, see
+            ``uniform_indices`` and ``resample_indices``.
+        stride: of sliding windows; None is ``num_frames``, no overlap.
+        dilation: step between the frames of a window (P-STMO's temporal downsampling).
+        tail: frames after the last full sliding window: 'drop', 'shift' (a last window that ends with the
+            clip and overlaps its neighbour) or 'pad' (a last window with the edge replicated).
+        jitter: start sliding windows up to ``stride`` - 1 frames later, drawn anew every time.
+
+    Raises:
+        ValueError: unknown names, numbers below 1, or no window in any clip.
+    """
+
+    def __init__(self, lengths: Sequence[int], *, num_frames: int, kind: str = 'sliding',
+                 stride: Optional[int] = None, dilation: int = 1, tail: str = 'shift', jitter: bool = False) -> None:
+        if kind not in ('sliding', 'centre', 'uniform', 'resample') or tail not in ('drop', 'shift', 'pad'):
+            raise ValueError(f"window kind {kind!r} and tail {tail!r}: expected kind 'sliding', 'centre', 'uniform' or "
+                             "'resample' and tail 'drop', 'shift' or 'pad'")
+        stride = num_frames * dilation if stride is None else stride
+        if min(num_frames, stride, dilation) < 1:
+            raise ValueError(f'num_frames {num_frames}, stride {stride} and dilation {dilation} must be at least 1')
+        self.num_frames, self.kind, self.stride, self.dilation = num_frames, kind, stride, dilation
+        self.tail, self.jitter = tail, jitter
+        self.lengths = np.asarray(lengths, np.int64)
+        self.span = (num_frames - 1) * dilation + 1
+        self._ends = np.cumsum(self._count())
+        if not len(self):
+            raise ValueError(f'no clip is as long as a window of {self.span} frames (longest: {self.lengths.max()}); '
+                             "use fewer num_frames or tail='pad'")
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
+
+    def _count(self) -> np.ndarray:
+        """Return the number of windows of each clip."""
+        if self.kind in ('uniform', 'resample'):
+            return np.ones_like(self.lengths)
+        if self.kind == 'centre':
+            return self.lengths
+        beyond = self.lengths - self.span  # frames after the first window
+        if self.tail == 'drop':
+            return np.maximum(beyond // self.stride + 1, 0)
+        count = np.maximum(-(-beyond // self.stride), 0) + 1
+        # A stride above the span can step over the end, where 'pad' would make a window of nothing but padding.
+        return np.minimum(count, -(-self.lengths // self.stride)) if self.tail == 'pad' else count
+
+    def frames(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return clip (B,), frames (B, T) and whether a frame lies inside its clip (B, T), for windows (B,)."""
+        if len(indices) and not 0 <= indices.min() <= indices.max() < len(self):
+            raise IndexError(f'window numbers {indices.min()}..{indices.max()} were asked for, but there are '
+                             f'{len(self)} windows')
+        clips = np.searchsorted(self._ends, indices, side='right')
+        lengths = self.lengths[clips]
+        if self.kind in ('uniform', 'resample'):
+            pick = uniform_indices if self.kind == 'uniform' else resample_indices
+            frames = np.stack([pick(length, self.num_frames, rng) for length in lengths])
+            return clips, frames, np.ones_like(frames, bool)
+        number = indices - (self._ends[clips - 1] * (clips > 0))
+        starts = self._starts(number, lengths, rng)
+        frames = starts[:, None] + np.arange(self.num_frames) * self.dilation
+        inside = (frames >= 0) & (frames < lengths[:, None])
+        return clips, np.clip(frames, 0, lengths[:, None] - 1), inside
+
+    def _starts(self, number: np.ndarray, lengths: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        if self.kind == 'centre':
+            return number - (self.num_frames // 2) * self.dilation
+        starts = number * self.stride
+        if self.jitter:
+            starts = starts + rng.integers(self.stride, size=len(starts))
+        if self.tail != 'pad' or self.jitter:
+            starts = np.minimum(starts, np.maximum(lengths - self.span, 0))
+        return starts
+
+
+def sliding_windows(length: int, num_frames: int, stride: int, tail: str = 'drop') -> np.ndarray:
+    """Cut a sequence into windows at equal distance.
+
+    Args:
+        length: frames in the sequence.
+        num_frames: frames per window T.
+        stride: distance between the starts of two windows.
+        tail: what becomes of the frames after the last whole window. ``drop`` leaves them out; ``shift`` adds a
+            window that ends with the sequence; ``pad`` adds one at the next stride that repeats the last
+            frame. A sequence shorter than T gives no window with ``drop``, else one that repeats the last frame.
+
+    Returns:
+        (K, T) frame indices.
+    """
+    _check_positive(length=length, num_frames=num_frames, stride=stride)
+    if tail == 'drop' and length < num_frames:
+        return np.empty((0, num_frames), np.int64)
+    return _all_frames(WindowPlan([length], num_frames=num_frames, stride=stride, tail=tail))
+
+
+def centre_windows(length: int, num_frames: int, dilation: int = 1) -> np.ndarray:
+    """Lay a window around every frame, repeating the first and last frame beyond the ends.
+
+    Differs from official: P-STMO pads one end only, so that sequences shorter than the span give short windows.
+
+    Args:
+        length: frames in the sequence.
+        num_frames: frames per window T; the centre is at T // 2.
+        dilation: distance between frames of a window (temporal down-sampling of P-STMO).
+
+    Returns:
+        (length, T) frame indices.
+    """
+    _check_positive(length=length, num_frames=num_frames, dilation=dilation)
+    return _all_frames(WindowPlan([length], num_frames=num_frames, kind='centre', dilation=dilation))
+
+
+def uniform_indices(length: int, num_frames: int, rng: Optional[Rng] = None) -> np.ndarray:
+    """Take one frame from each of T equal segments: a random one, or the middle one without ``rng``.
+
+    Returns:
+        (T,) frame indices in ascending order; frames repeat where ``length`` < T.
+    """
+    _check_positive(length=length, num_frames=num_frames)
+    shift = 0.5 if rng is None else rng.random(num_frames)
+    places = (np.arange(num_frames) + shift) * length / num_frames
+    return np.minimum(places.astype(np.int64), length - 1)
+
+
+def resample_indices(length: int, num_frames: int, rng: Optional[Rng] = None, replay: bool = False) -> np.ndarray:
+    """Stretch or shrink a sequence to T frames as MotionBERT does. Official: ``resample`` in utils_data.py.
+
+    Args:
+        length: frames in the sequence.
+        num_frames: frames wanted, T.
+        rng: jitters the frames: a random frame of each segment, or, when stretching, a random neighbour of each
+            grid point. Without it, the start of each segment.
+        replay: keep the speed: a random run of T frames (the first without ``rng``), or the sequence over and over.
+            Official: the run that ends with the last frame is never drawn.
+
+    Returns:
+        (T,) frame indices.
+    """
+    _check_positive(length=length, num_frames=num_frames)
+    if replay:
+        start = _integers(rng, length - num_frames) if rng is not None and length > num_frames else 0
+        return (start + np.arange(num_frames)) % length
+    grid = np.linspace(0, length, num=num_frames, endpoint=False)
+    if rng is None:
+        places = grid
+    elif length < num_frames:
+        takes_floor = _integers(rng, 2, size=grid.shape) == 1
+        places = np.sort(np.where(takes_floor, np.floor(grid), np.ceil(grid)))
+    else:
+        places = grid + rng.random(grid.shape) * (length / num_frames)
+    return np.clip(places, 0, length - 1).astype(np.int64)
+
+
+def official_clips(ids: Sequence[Any], num_frames: int, stride: int, rng: Rng) -> np.ndarray:
+    """Cut concatenated sequences into clips as MotionBERT does. Official: ``split_clips`` in utils_data.py.
+
+    Its quirks are kept: frames after the last whole clip are dropped; a sequence without a clip is stretched
+    to one by ``resample_indices``, unless its id gave a clip before or it is the last sequence.
+
+    Args:
+        ids: (F,) sequence id of every frame.
+        num_frames: frames per clip T.
+        stride: distance between the starts of two clips.
+        rng: draws for the stretched clips.
+
+    Returns:
+        (K, T) frame indices.
+    """
+    ids = np.asarray(ids)
+    _check_positive(length=len(ids), num_frames=num_frames, stride=stride)
+    starts = np.concatenate([[0], np.flatnonzero(ids[1:] != ids[:-1]) + 1])
+    ends = np.append(starts[1:], len(ids))
+    clips, served = [np.empty((0, num_frames), np.int64)], set()
+    for start, end in zip(starts, ends):
+        windows = sliding_windows(end - start, num_frames, stride)
+        if not len(windows) and end < len(ids) and ids[start] not in served:
+            windows = resample_indices(end - start, num_frames, rng)[None]
+        if len(windows):
+            served.add(ids[start])
+            clips.append(start + windows)
+    return np.concatenate(clips)
+
+
+def _all_frames(plan: WindowPlan) -> np.ndarray:
+    """Frames (K, T) of all windows of a plan without random draws."""
+    return plan.frames(np.arange(len(plan)), np.random.default_rng(0))[1]
+
+
+def _integers(rng: Rng, high: int, size: Any = None) -> Any:
+    """Draw integers in [0, high) from either kind of generator."""
+    return (rng.integers if isinstance(rng, np.random.Generator) else rng.randint)(high, size=size)
+
+
+def _check_positive(**numbers: int) -> None:
+    """Refuse empty sequences and meaningless sizes."""
+    for name, number in numbers.items():
+        if number < 1:
+            raise ValueError(f'{name} must be at least 1, got {number}.')

@@ -1,0 +1,6 @@
+"""Hooks of the Runner."""
+from motionbert_mm.engine.hooks.main_process_logger import MainProcessLoggerHook
+from motionbert_mm.engine.hooks.plain_checkpoint import PlainCheckpointHook
+from motionbert_mm.engine.hooks.step_seed import StepSeedHook
+
+__all__ = ['MainProcessLoggerHook', 'PlainCheckpointHook', 'StepSeedHook']

@@ -1,0 +1,90 @@
+"""Parameter groups of the optimizer, and training in bfloat16."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Optional
+
+import torch
+from mmengine.optim import OptimWrapper
+from mmengine.registry import OPTIMIZERS
+from torch import nn
+
+from motionbert_mm.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, build
+
+
+@OPTIM_WRAPPER_CONSTRUCTORS.register_module()
+class MotionOptimConstructor:
+    """Group parameters by learning rate and weight decay: at most four groups, which fused optimizers need.
+
+    Unlike MMEngine's constructor, a learning-rate multiplier and exceptions from weight decay combine, and
+    parameters do not each get a group of their own.
+
+    Args:
+        optim_wrapper_cfg: config of the wrapper with the ``optimizer`` inside.
+        paramwise_cfg: ``backbone_lr_mult`` (1.0): factor on the learning rate of the backbone;
+            ``decay_norm`` (True): decay biases and gains of norms; ``decay_bias`` (True): decay other biases;
+            ``decay_embedding`` (True): decay parameters whose name ends in ``embed``. The defaults are the
+            official ones, everything decays.
+
+    Raises:
+        TypeError: an unknown key, or no optimizer config.
+    """
+
+    DEFAULTS = dict(backbone_lr_mult=1.0, decay_norm=True, decay_bias=True, decay_embedding=True)
+
+    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: Optional[dict] = None) -> None:
+        unknown = set(paramwise_cfg or {}) - set(self.DEFAULTS)
+        if unknown:
+            raise TypeError(f'paramwise_cfg has unknown keys {sorted(unknown)}; known are {sorted(self.DEFAULTS)}')
+        if not isinstance(optim_wrapper_cfg.get('optimizer'), dict):
+            raise TypeError(f"optim_wrapper needs optimizer=dict(type=...), got {optim_wrapper_cfg.get('optimizer')!r}")
+        self.wrapper_cfg = dict(optim_wrapper_cfg)
+        self.options = {**self.DEFAULTS, **(paramwise_cfg or {})}
+
+    def __call__(self, model: nn.Module) -> OptimWrapper:
+        """Build the optimizer over the parameters of ``model`` that require gradients, and wrap it."""
+        model = getattr(model, 'module', model)
+        optimizer = self.wrapper_cfg.pop('optimizer')
+        wrapper = dict(type='OptimWrapper', **self.wrapper_cfg) if 'type' not in self.wrapper_cfg else self.wrapper_cfg
+        groups = self.group(model, lr=optimizer['lr'], weight_decay=optimizer.get('weight_decay', 0.0))
+        built = OPTIMIZERS.build({'_scope_': 'mmengine', **optimizer, 'params': groups})
+        return build(OPTIM_WRAPPERS, wrapper, optimizer=built)
+
+    def group(self, model: nn.Module, *, lr: float, weight_decay: float) -> list[dict]:
+        """Return the parameter groups of ``model``."""
+        norms = {f'{name}.{part}' for name, module in model.named_modules() if 'Norm' in type(module).__name__
+                 for part, _ in module.named_parameters(recurse=False)}
+        groups: dict = {}
+        for name, parameter in model.named_parameters():
+            if not parameter.requires_grad:
+                continue
+            factor = self.options['backbone_lr_mult'] if name.startswith('backbone.') else 1.0
+            decay = weight_decay if self._decays(name, name in norms) else 0.0
+            groups.setdefault((factor, decay), []).append(parameter)
+        if not groups:
+            raise ValueError('no parameter of the model requires a gradient; model.frozen names all of it')
+        return [dict(params=params, lr=lr * factor, weight_decay=decay) for (factor, decay), params in groups.items()]
+
+    def _decays(self, name: str, is_norm: bool) -> bool:
+        if is_norm:
+            return self.options['decay_norm']
+        if name.endswith('embed'):
+            return self.options['decay_embedding']
+        return self.options['decay_bias'] or not name.endswith('.bias')
+
+
+@OPTIM_WRAPPERS.register_module()
+class BFloat16OptimWrapper(OptimWrapper):
+    """Run the forward pass under bfloat16 autocast, on any device that has it.
+
+    MMEngine's ``AmpOptimWrapper`` refuses CPUs. bfloat16 has the range of float32, so that no loss scaling is
+    needed; parameters, gradients and the optimizer stay in float32.
+    """
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Enter autocast for the device of ``model``."""
+        device = next(model.parameters()).device
+        with super().optim_context(model), torch.autocast(device.type, torch.bfloat16):
+            yield

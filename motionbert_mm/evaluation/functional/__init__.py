@@ -1,0 +1,21 @@
+"""Pure NumPy functions behind the metrics."""
+from motionbert_mm.evaluation.functional.averaging import mean_by_clip, mean_by_frame, mean_by_group
+from motionbert_mm.evaluation.functional.keypoint_eval import (
+    AUC_THRESHOLDS,
+    MPI_INF_3DHP_GROUPS,
+    acceleration_error,
+    auc,
+    group_joints,
+    joint_errors,
+    mpjpe,
+    mpjve,
+    n_mpjpe,
+    p_mpjpe,
+    pck,
+    score_by_group,
+)
+from motionbert_mm.evaluation.functional.merging import merge_frames, merge_windows
+
+__all__ = ['AUC_THRESHOLDS', 'MPI_INF_3DHP_GROUPS', 'acceleration_error', 'auc', 'group_joints', 'joint_errors',
+           'mean_by_clip', 'mean_by_frame', 'mean_by_group', 'merge_frames', 'merge_windows', 'mpjpe', 'mpjve',
+           'n_mpjpe', 'p_mpjpe', 'pck', 'score_by_group']

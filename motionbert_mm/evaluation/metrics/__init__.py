@@ -1,0 +1,6 @@
+"""Metrics for MMEngine's evaluator; one base does the plumbing of all."""
+from motionbert_mm.evaluation.metrics.base import MotionMetric, Window
+from motionbert_mm.evaluation.metrics.pose3d import Pose3DMetric
+from motionbert_mm.evaluation.metrics.sequences import DrawPredictions, DumpPredictions
+
+__all__ = ['DrawPredictions', 'DumpPredictions', 'MotionMetric', 'Pose3DMetric', 'Window']

@@ -1,0 +1,275 @@
+"""Metric plumbing for all tasks: windows to clips, skip lists, groups, averages, ranks, and the protocol in words."""
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from itertools import groupby
+from typing import Any, NamedTuple, Optional
+
+import numpy as np
+from mmengine.dist import broadcast_object_list, collect_results, get_world_size, is_main_process
+from mmengine.evaluator import BaseMetric
+from mmengine.logging import MMLogger
+
+from motionbert_mm.evaluation.functional.averaging import mean_by_clip, mean_by_frame, mean_by_group
+from motionbert_mm.evaluation.functional.merging import merge_frames
+
+OVERLAPS = {'predictions': 'predictions averaged per frame, then whole sequences measured',
+            'errors': 'each window measured, errors averaged per frame'}
+
+
+class Window(NamedTuple):
+    """What is kept of one person in one window, or in the clip that its windows were merged into.
+
+    Attributes:
+        sample_id: unique name of the sequence, camera included.
+        person: index on the person axis.
+        frame_ids: (F,) source frames that count.
+        arrays: (F, ...) by name, rows as in ``frame_ids``: predictions and targets, or values per frame.
+        hidden: (H,) source frames without a valid target, which were left out.
+        meta: what the averages and the protocol need: group, fps, flip_test, skeleton, ...
+    """
+
+    sample_id: str
+    person: int
+    frame_ids: np.ndarray
+    arrays: dict[str, np.ndarray]
+    hidden: np.ndarray
+    meta: dict[str, Any]
+
+
+class MotionMetric(BaseMetric):
+    """Base of the metrics: a subclass says what to keep of a sample and how to measure a clip.
+
+    ``process`` keeps one :class:`Window` per person and sample; ``compute_metrics`` drops windows that occur twice,
+    merges the windows of every sequence, and averages the values per frame in three ways, whatever the process count.
+    For each name that ``measure`` returns the result holds ``name`` (the headline, averaged as ``average`` says), and
+    ``name/frame``, ``name/clip`` and ``name/<group_by>``. There is no prefix unless one is given, so that the headline
+    selects checkpoints: ``CheckpointHook(save_best='MPJPE', rule='less')``.
+
+    Args:
+        average: 'frame', 'clip' or the value of ``group_by``: which of the three averages is the headline.
+        group_by: metainfo key whose value groups clips, an action for example.
+        within_group: 'frame' pools the frames of a group (official Human3.6M protocol), 'clip' averages its clips.
+        overlap: 'predictions' averages the predictions for a source frame over the windows and measures whole
+            sequences; 'errors' measures each window and averages the values for a source frame (official MotionBERT).
+        skip_list: sequences that are left out: sample_ids, or patterns as of a shell (``s_09_act_05_subact_02*``).
+        prefix: put before every key of the result, with a slash.
+        collect_device: 'cpu' or 'gpu', how results are gathered from the processes.
+        collect_dir: shared directory for gathering on the CPU.
+    """
+
+    # Not None: MMEngine would warn at every construction.
+    default_prefix = ''
+
+    def __init__(self, *, average: str = 'action', group_by: str = 'action', within_group: str = 'frame',
+                 overlap: str = 'predictions', skip_list: Sequence[str] = (), prefix: Optional[str] = None,
+                 collect_device: str = 'cpu', collect_dir: Optional[str] = None) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
+        _check_choice('average', average, ('frame', 'clip', group_by))
+        _check_choice('within_group', within_group, ('frame', 'clip'))
+        _check_choice('overlap', overlap, tuple(OVERLAPS))
+        if isinstance(skip_list, str):
+            raise TypeError(f'skip_list must be a list of sequence names, got the string {skip_list!r}')
+        self.average, self.group_by, self.within_group = average, group_by, within_group
+        self.overlap, self.skip_list = overlap, tuple(skip_list)
+
+    @abstractmethod
+    def extract(self, prediction: Mapping[str, Any], target: Mapping[str, Any]) -> list[Window]:
+        """Keep what is needed of a sample: one window per person, its rows the frames that count.
+
+        Args:
+            prediction: fields and metainfo of one predicted sample.
+            target: fields and metainfo of its ground truth.
+        """
+
+    @abstractmethod
+    def measure(self, window: Window) -> dict[str, np.ndarray]:
+        """Measure a window or merged clip: (F,) values by name, the headline first, NaN where undefined."""
+
+    def finish(self, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Change the values (F,) of a merged clip before they are averaged."""
+        return values
+
+    def describe(self, clips: Sequence[Window]) -> list[str]:
+        """Say in a few words each how ``measure`` works, for the protocol line."""
+        return []
+
+    def process(self, data_batch: Mapping[str, Any], data_samples: Sequence[Mapping[str, Any]]) -> None:
+        """Keep one batch.
+
+        Args:
+            data_batch: ``data_samples`` of it is the ground truth, one batched MotionSample or a list of samples.
+            data_samples: the predictions as dicts, one per sample, in the same order.
+        """
+        targets = _split(data_batch['data_samples'])
+        if len(targets) != len(data_samples):
+            raise ValueError(f'{type(self).__name__} got {len(data_samples)} predictions for {len(targets)} samples; '
+                             'test_step must return one MotionSample per sample of the batch')
+        for prediction, target in zip(data_samples, targets):
+            name = target['sample_id']
+            if prediction.get('sample_id', name) != name:
+                raise ValueError(f'{type(self).__name__} got the prediction for {prediction["sample_id"]} where the '
+                                 f'ground truth is of {name}; test_step must keep the order of the batch')
+            if self._is_skipped(name):
+                self.results.append(Window(name, 0, np.empty(0, np.int64), {}, np.empty(0, np.int64), {}))
+                continue
+            windows = self.extract(prediction, target)
+            if self.overlap == 'errors':
+                windows = [window._replace(arrays=self._measure(window)) for window in windows]
+            self.results.extend(windows)
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Gather the windows of all processes and compute the result; every process returns it.
+
+        Args:
+            size: number of samples in the data set. Not used: copies that a sampler adds are known by their frames.
+        """
+        # One entry per process: MMEngine would cut the list to `size`, which is wrong for several persons, and to the
+        # shortest process, which is wrong for a sampler that does not pad.
+        parts = collect_results([self.results], get_world_size(), self.collect_device, **(
+            {'tmpdir': self.collect_dir} if self.collect_device == 'cpu' else {}))
+        metrics: list[Any] = [None]
+        if is_main_process():
+            values = self.compute_metrics([window for part in parts for window in part])
+            metrics = [{f'{self.prefix}/{key}' if self.prefix else key: value for key, value in values.items()}]
+        broadcast_object_list(metrics)
+        self.results.clear()
+        return metrics[0]
+
+    def compute_metrics(self, results: Sequence[Window]) -> dict[str, float]:
+        """Average the values of all clips and log them with the protocol.
+
+        Args:
+            results: windows of all processes, in any order, copies included.
+
+        Returns:
+            the headline of each measured name, and each of its averages under ``name/average``. An average over no
+            value (velocities of one-frame clips) is left out.
+        """
+        skipped = {window.sample_id for window in results if self._is_skipped(window.sample_id)}
+        kept = [window for window in results if window.sample_id not in skipped]
+        clips = [self._merge(list(parts)) for _, parts in groupby(_distinct(kept), key=lambda window: window[:2])]
+        hidden = sum(len(clip.hidden) for clip in clips)
+        clips = [clip for clip in clips if len(clip.frame_ids)]
+        if not clips:
+            raise ValueError(f'{type(self).__name__} has nothing to measure: {len(results)} windows, {len(skipped)} '
+                             f'sequences skipped by skip_list, {hidden} frames without a valid target; check the test '
+                             'data set, skip_list and joints')
+        groups = self._groups(clips)
+        names = list(clips[0].arrays)
+        averages = {name: self._averages([clip.arrays[name] for clip in clips], groups) for name in names}
+        self._log_table(clips, groups, averages)
+        self._log_protocol(clips, groups, averages, skipped, hidden)
+        metrics = {name: values[self.average] for name, values in averages.items()}
+        metrics.update({f'{name}/{key}': value for name, values in averages.items() for key, value in values.items()})
+        return {key: value for key, value in metrics.items() if not np.isnan(value)}
+
+    def _is_skipped(self, sample_id: str) -> bool:
+        return any(sample_id == entry or fnmatchcase(sample_id, entry) for entry in self.skip_list)
+
+    def _measure(self, window: Window) -> dict[str, np.ndarray]:
+        return self.measure(window) if len(window.frame_ids) else {}
+
+    def _merge(self, parts: list[Window]) -> Window:
+        """Merge the windows of one sequence; the arrays of the result are the values per frame."""
+        filled = [part for part in parts if len(part.frame_ids)] or parts[:1]
+        rows = np.concatenate([part.frame_ids for part in filled])
+        merged = {name: merge_frames(rows, np.concatenate([part.arrays[name] for part in filled]))[1]
+                  for name in filled[0].arrays}
+        hidden = np.setdiff1d(np.concatenate([part.hidden for part in parts]), rows)
+        clip = filled[0]._replace(frame_ids=np.unique(rows), arrays=merged, hidden=hidden)
+        values = merged if self.overlap == 'errors' else self._measure(clip)
+        return clip._replace(arrays=self.finish(values) if values else {})
+
+    def _groups(self, clips: Sequence[Window]) -> Optional[list[str]]:
+        """The group name of each clip; None if the data set does not state them."""
+        groups = [clip.meta.get('group') or None for clip in clips]
+        missing = [clip.sample_id for clip, group in zip(clips, groups) if group is None]
+        if missing and (len(missing) < len(clips) or self.average == self.group_by):
+            raise KeyError(f'{type(self).__name__} averages by {self.group_by!r}, but {len(missing)} of {len(clips)} '
+                           f"sequences do not state it, {missing[0]} for one; add it to the data set's metainfo, or "
+                           "set the metric's group_by, or average='clip' for data without groups")
+        return None if missing else [str(group) for group in groups]
+
+    def _averages(self, clips: Sequence[np.ndarray], groups: Optional[Sequence[str]]) -> dict[str, float]:
+        averages = {'frame': mean_by_frame(clips), 'clip': mean_by_clip(clips)}
+        if groups is not None:
+            means = mean_by_group(clips, groups, within=self.within_group)
+            averages[self.group_by] = mean_by_frame([np.array(list(means.values()))])
+        return averages
+
+    def _log_table(self, clips: Sequence[Window], groups: Optional[Sequence[str]],
+                   averages: Mapping[str, Mapping[str, float]]) -> None:
+        """Log one row per group and one per average."""
+        headline = next(iter(averages))
+        counts = [np.isfinite(clip.arrays[headline]).sum() for clip in clips]
+        rows = []
+        if groups is not None:
+            columns = {name: mean_by_group([clip.arrays[name] for clip in clips], groups, within=self.within_group)
+                       for name in averages}
+            rows = [[group, groups.count(group), sum(n for n, other in zip(counts, groups) if other == group)]
+                    + [means[group] for means in columns.values()] for group in columns[headline]]
+        for key in averages[headline]:
+            rows.append([f'mean over {key}s', len(clips), sum(counts)] + [values[key] for values in averages.values()])
+        _log(_table([self.group_by, 'clips', 'frames', *averages], rows))
+
+    def _log_protocol(self, clips: Sequence[Window], groups: Optional[Sequence[str]],
+                      averages: Mapping[str, Mapping[str, float]], skipped: Iterable[str], hidden: int) -> None:
+        """Log the headline with all that it depends on, in one line."""
+        headline, values = next(iter(averages.items()))
+        frames = sum(int(np.isfinite(clip.arrays[headline]).sum()) for clip in clips)
+        averaging = f'averaged over {len(clips)} clips' if self.average == 'clip' else f'averaged over {frames} frames'
+        if self.average == self.group_by:
+            unit = 'frames pooled' if self.within_group == 'frame' else 'clips averaged'
+            averaging = f'averaged over {len(set(groups))} {self.group_by}s ({unit} in each)'
+        count = len(set(skipped))
+        excluded = f'{count} sequences ({", ".join(self.skip_list)})' if self.skip_list else 'none'
+        rates = sorted({float(clip.meta['fps']) for clip in clips if clip.meta.get('fps')})
+        words = [f'{headline} {values[self.average]:.2f} {averaging}', *self.describe(clips),
+                 f'overlapping windows: {OVERLAPS[self.overlap]}', f'flip TTA: {_flip_words(clips)}',
+                 f'excluded: {excluded}',
+                 f'evaluated: {len(clips)} sequences, {frames} frames, {hidden} frames without valid target left out',
+                 f'fps: {", ".join(f"{rate:g}" for rate in rates) or "not stated"}']
+        _log('Protocol of ' + ' | '.join(words))
+
+
+def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise ValueError(f'{name} must be one of {sorted(set(choices))}, got {value!r}')
+
+
+def _split(samples: Any) -> list[Mapping[str, Any]]:
+    """One dict per sample, from a batched MotionSample, a list of samples or a list of dicts."""
+    samples = samples.unbind() if hasattr(samples, 'unbind') else samples
+    return [sample.to_dict() if hasattr(sample, 'to_dict') else sample for sample in samples]
+
+
+def _distinct(windows: Iterable[Window]) -> list[Window]:
+    """Each window once, in an order that does not depend on how they were spread over processes."""
+    by_key = {}
+    for window in windows:
+        frames = window.frame_ids.tobytes(), window.hidden.tobytes()
+        by_key.setdefault((window.sample_id, window.person, *frames), window)
+    return [by_key[key] for key in sorted(by_key)]
+
+
+def _flip_words(clips: Iterable[Window]) -> str:
+    """Say whether predictions were averaged with those for the mirrored input."""
+    stated = {clip.meta.get('flip_test') for clip in clips}
+    words = {True: 'on', False: 'off', None: 'not stated'}
+    return words[stated.pop()] if len(stated) == 1 else 'mixed'
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Lay out a table in columns of equal width."""
+    cells = [[f'{cell:.2f}' if isinstance(cell, float) else str(cell) for cell in row] for row in (header, *rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+    lines = ['  '.join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))])
+             for row in cells]
+    return '\n' + '\n'.join(lines)
+
+
+def _log(message: str) -> None:
+    MMLogger.get_current_instance().info(message)

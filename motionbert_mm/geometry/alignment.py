@@ -1,0 +1,56 @@
+"""Alignment of a predicted pose to the true one, frame by frame, before an error is measured."""
+from __future__ import annotations
+
+from motionbert_mm.geometry.array import Array, namespace
+
+
+def procrustes_align(pred: Array, gt: Array) -> Array:
+    """Align poses by the similarity transform (scale, rotation, translation) of least squared error.
+
+    Reflections are excluded (Umeyama, 1991). A prediction without extent is put on the mean of ``gt``.
+
+    Args:
+        pred: (..., J, 3), each (J, 3) aligned on its own.
+        gt: as ``pred``, same unit.
+
+    Returns:
+        (..., J, 3) aligned ``pred`` in the frame of ``gt``.
+    """
+    _check(pred, gt)
+    xp = namespace(pred)
+    mean_pred, mean_gt = (pose.mean(-2)[..., None, :] for pose in (pred, gt))
+    centred_pred, centred_gt = pred - mean_pred, gt - mean_gt
+    left, stretch, right = xp.linalg.svd(xp.swapaxes(centred_pred, -1, -2) @ centred_gt)
+    # The last axis carries the least variance; turning it around makes a reflection a rotation.
+    handedness = xp.sign(xp.linalg.det(left) * xp.linalg.det(right))[..., None]
+    signs = xp.concatenate([xp.ones_like(stretch[..., :2]), handedness], -1)
+    rotation = (left * signs[..., None, :]) @ right
+    scale = (stretch * signs).sum(-1) / _nonzero((centred_pred ** 2).sum((-1, -2)))
+    return scale[..., None, None] * (centred_pred @ rotation) + mean_gt
+
+
+def scale_align(pred: Array, gt: Array) -> Array:
+    """Scale poses, without moving or turning them, to the least squared error.
+
+    Args:
+        pred: (..., J, 3) root-relative, each (J, 3) scaled on its own.
+        gt: as ``pred``, same unit.
+
+    Returns:
+        (..., J, 3) scaled ``pred``; the gradient flows through the scale.
+    """
+    _check(pred, gt)
+    scale = (pred * gt).sum((-1, -2)) / _nonzero((pred ** 2).sum((-1, -2)))
+    return scale[..., None, None] * pred
+
+
+def _nonzero(values: Array) -> Array:
+    """Replace zeros by ones, so that a division by them leaves a zero numerator zero."""
+    return namespace(values).where(values == 0, 1.0, values)
+
+
+def _check(pred: Array, gt: Array) -> None:
+    """Refuse poses that would broadcast into wrong pairs."""
+    if tuple(pred.shape) != tuple(gt.shape):
+        raise ValueError(f'prediction and ground truth must have one shape (..., J, 3), '
+                         f'got {tuple(pred.shape)} and {tuple(gt.shape)}.')

@@ -1,0 +1,226 @@
+"""Read 2D keypoints of one person from arrays or detector JSON, and refuse what a lifter cannot use."""
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Optional, Union
+
+import numpy as np
+
+from motionbert_mm.io.joint_order import implausible_order, plausible_skeletons
+from motionbert_mm.io.keypoint_json import choose_track, place_on_frames, read_detections
+from motionbert_mm.structures.skeleton import Skeleton, get_skeleton
+from motionbert_mm.structures.skeleton_table import SKELETONS
+
+# Whole-body detectors put the body first: Halpe-136 starts with Halpe-26, COCO-WholeBody-133 with COCO-17.
+WHOLE_BODY = {136: 'halpe26', 133: 'coco17'}
+# AlphaPose writes these; arrays of 17 joints are too ambiguous to guess.
+JSON_SKELETONS = {17: 'coco17', 26: 'halpe26', **WHOLE_BODY}
+MAX_NORMALISED = 2.0
+# Detector scores may exceed 1 a little; coordinates in their place do so a lot.
+SCORE_RANGE = (-0.1, 10.0)
+
+
+@dataclass(frozen=True)
+class KeypointTrack:
+    """One person's 2D keypoints on a gapless frame axis.
+
+    Attributes:
+        keypoints: (F, J, 2) float32 px, origin top left.
+        confidence: (F, J) float32 in 0..1; 0 where a joint or frame was not detected but interpolated.
+        frame_ids: (F,) int, as numbered by the file.
+        track_id: id of the person in the file; None where it has none.
+        skeleton: name of the joint set; None for an array read without naming one.
+        notes: what was chosen, filled or assumed, one sentence each, to be shown to the user.
+    """
+
+    keypoints: np.ndarray
+    confidence: np.ndarray
+    frame_ids: np.ndarray
+    track_id: Optional[Union[int, str]]
+    skeleton: Optional[str]
+    notes: tuple = ()
+
+
+def read_keypoints(path: Union[str, Path], *, skeleton: Optional[str] = None,
+                   track: Optional[Union[int, str]] = None, trust_order: bool = False) -> KeypointTrack:
+    """Read a keypoint file.
+
+    Accepted: ``.npy`` with (F, J, 2) or (F, J, 3), x, y in pixels and the confidence as third channel; ``.npz`` with
+    ``keypoints`` of that shape and, if wanted, ``confidence`` (F, J) and ``frame_ids`` (F,); ``.json`` of
+    AlphaPose or in COCO style. Images of a JSON file without the person are interpolated with confidence 0, and
+    so are single joints at confidence 0.
+
+    Args:
+        path: the file.
+        skeleton: joint set of the file; for JSON guessed from the number of joints if None.
+        track: person of a JSON file; the one seen in most frames if None.
+        trust_order: accept a joint order that looks wrong.
+
+    Returns:
+        The track; its ``notes`` say what was chosen, filled or assumed.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        KeyError: unknown skeleton; the message lists the known ones.
+        ValueError: empty, truncated or unreadable file, another number of joints, NaN, coordinates that are not
+            pixels, or joints in an order that is implausible for the skeleton.
+    """
+    path = Path(path)
+    target = None if skeleton is None else get_skeleton(skeleton)
+    if not path.is_file():
+        kind = 'is a directory, expected a file' if path.is_dir() else 'no such file'
+        raise FileNotFoundError(f'{path}: {kind}; expected keypoints as .npy, .npz or .json')
+    readers = {'.npy': _read_npy, '.npz': _read_npz, '.json': _read_json}
+    if path.suffix.lower() not in readers:
+        raise ValueError(f'{path}: unknown suffix {path.suffix!r}; expected .npy, .npz or .json')
+    if path.stat().st_size == 0:
+        raise ValueError(f'{path}: the file is empty; write it again')
+    result = readers[path.suffix.lower()](path, target, track)
+    _check_numbers(path, result, target)
+    result = _fill_joints(result)
+    if result.skeleton is not None and not trust_order:
+        _check_order(path, result)
+    return result
+
+
+def _read_npy(path: Path, skeleton: Optional[Skeleton], track: Optional[Union[int, str]]) -> KeypointTrack:
+    """Read one array."""
+    return _from_arrays(path, {'keypoints': _load_numpy(path)}, skeleton, track)
+
+
+def _read_npz(path: Path, skeleton: Optional[Skeleton], track: Optional[Union[int, str]]) -> KeypointTrack:
+    """Read named arrays."""
+    arrays = _load_numpy(path)
+    if 'keypoints' not in arrays:
+        raise ValueError(f'{path}: no array "keypoints"; it holds {sorted(arrays)}; expected keypoints (F, J, 2) in '
+                         'pixels and, if wanted, confidence (F, J) and frame_ids (F,)')
+    return _from_arrays(path, arrays, skeleton, track)
+
+
+def _load_numpy(path: Path) -> Union[np.ndarray, dict]:
+    """Load .npy or .npz without running code."""
+    try:
+        content = np.load(path, allow_pickle=False)
+        if isinstance(content, np.ndarray):
+            return content
+        with content:
+            return {name: content[name] for name in content.files}
+    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+        raise ValueError(f'{path}: truncated, no numpy file, or one that holds Python objects ({error}); '
+                         'save plain arrays with numpy.save or numpy.savez') from None
+
+
+def _from_arrays(path: Path, arrays: dict, skeleton: Optional[Skeleton],
+                 track: Optional[Union[int, str]]) -> KeypointTrack:
+    """Check shapes and split off the confidence."""
+    points = np.asarray(arrays['keypoints'])
+    if track is not None:
+        raise ValueError(f'{path}: a track can only be chosen in .json files; arrays hold one person')
+    if points.dtype.kind not in 'fiu' or points.ndim != 3 or points.shape[-1] not in (2, 3):
+        hint = ('add a frame axis' if points.ndim == 2 else
+                'choose one person' if points.ndim == 4 else 'x, y in pixels and, if wanted, the confidence')
+        raise ValueError(f'{path}: keypoints have shape {points.shape} and dtype {points.dtype}; expected numbers of '
+                         f'shape (F, J, 2) or (F, J, 3): {hint}')
+    if not points.shape[0]:
+        raise ValueError(f'{path}: keypoints have shape {points.shape}, no frames; expected at least one')
+    points = _match_joints(path, points, skeleton)
+    confidence = np.asarray(arrays.get('confidence', points[..., 2] if points.shape[-1] == 3 else
+                                       np.ones(points.shape[:2])))
+    if confidence.shape == (*points.shape[:2], 1):
+        confidence = confidence[..., 0]
+    frame_ids = np.asarray(arrays.get('frame_ids', np.arange(len(points))))
+    for name, value, shape in (('confidence', confidence, points.shape[:2]),
+                               ('frame_ids', frame_ids, points.shape[:1])):
+        if value.shape != shape or value.dtype.kind not in 'fiub':
+            raise ValueError(f'{path}: {name} has shape {value.shape} and dtype {value.dtype}; expected numbers of '
+                             f'shape {shape} to go with keypoints of shape {points.shape}')
+    return KeypointTrack(keypoints=points[..., :2].astype(np.float32), confidence=confidence.astype(np.float32),
+                         frame_ids=frame_ids.astype(np.int64), track_id=None,
+                         skeleton=None if skeleton is None else skeleton.name)
+
+
+def _read_json(path: Path, skeleton: Optional[Skeleton], track: Optional[Union[int, str]]) -> KeypointTrack:
+    """Read detector results."""
+    file = read_detections(path)
+    chosen, track_id, notes = choose_track(path, file.detections, track)
+    points, frame_ids, frame_notes = place_on_frames(path, chosen, file.frames)
+    notes += frame_notes
+    if skeleton is None:
+        if points.shape[1] not in JSON_SKELETONS:
+            raise ValueError(f'{path}: {points.shape[1]} joints per person, so the skeleton cannot be guessed; name it '
+                             f'({_names_with(points.shape[1]) or "none of the known ones has as many"})')
+        skeleton = get_skeleton(JSON_SKELETONS[points.shape[1]])
+        notes += (f'took the {points.shape[1]} joints for {skeleton.name}',)
+    if sorted(file.joint_names) == sorted(skeleton.joints) and file.joint_names != skeleton.joints:
+        points = points[:, [file.joint_names.index(joint) for joint in skeleton.joints]]
+        notes += (f'put the joints into the order of {skeleton.name} by the names in "categories"',)
+    points = _match_joints(path, points, skeleton)
+    return KeypointTrack(keypoints=points[..., :2], confidence=points[..., 2], frame_ids=frame_ids, track_id=track_id,
+                         skeleton=skeleton.name, notes=notes)
+
+
+def _match_joints(path: Path, points: np.ndarray, skeleton: Optional[Skeleton]) -> np.ndarray:
+    """Return the joints of the skeleton; of a whole-body detector its body."""
+    found = points.shape[1]
+    if skeleton is None or found == skeleton.num_joints:
+        return points
+    if WHOLE_BODY.get(found) == skeleton.name:
+        return points[:, :skeleton.num_joints]
+    fitting = _names_with(found) or WHOLE_BODY.get(found)
+    raise ValueError(f'{path}: {found} joints per frame, but skeleton {skeleton.name!r} has {skeleton.num_joints}; '
+                     + (f'skeletons that fit: {fitting}' if fitting else f'no known skeleton has {found}'))
+
+
+def _names_with(num_joints: int) -> str:
+    """List the known skeletons of so many joints."""
+    return ', '.join(name for name in SKELETONS if get_skeleton(name).num_joints == num_joints)
+
+
+def _check_numbers(path: Path, track: KeypointTrack, skeleton: Optional[Skeleton]) -> None:
+    """Refuse NaN, scores that are none and coordinates that are no pixels."""
+    is_bad = ~(np.isfinite(track.keypoints).all(-1) & np.isfinite(track.confidence))
+    if is_bad.any():
+        frame, joint = np.argwhere(is_bad)[0]
+        name = f' ({skeleton.joints[joint]})' if skeleton is not None else ''
+        raise ValueError(f'{path}: NaN or infinity, first in frame {frame}, joint {joint}{name}, '
+                         f'{is_bad.sum()} in all; write missing joints as 0, 0 with confidence 0')
+    low, high = track.confidence.min(), track.confidence.max()
+    if low < SCORE_RANGE[0] or high > SCORE_RANGE[1]:
+        raise ValueError(f'{path}: the confidence runs from {low:g} to {high:g}; expected 0..1; if the third channel '
+                         'is a coordinate, save x and y only')
+    seen = track.keypoints[track.confidence > 0]
+    if not seen.size:
+        raise ValueError(f'{path}: every joint has confidence 0; expected joints that were detected')
+    if np.abs(seen).max() <= MAX_NORMALISED:
+        raise ValueError(f'{path}: all coordinates lie between {seen.min():.3g} and {seen.max():.3g}, so they look '
+                         'normalised; expected pixels: multiply by the image size, undo any centring')
+
+
+def _fill_joints(track: KeypointTrack) -> KeypointTrack:
+    """Interpolate joints missing in some frames (0, 0, confidence 0); put those never seen amid the others."""
+    missing = (track.confidence <= 0) & (track.keypoints == 0).all(-1)
+    points, frames = track.keypoints.copy(), np.arange(len(missing))
+    for joint in np.flatnonzero(missing.any(0) & ~missing.all(0)):
+        known = ~missing[:, joint]
+        for axis in range(2):
+            points[:, joint, axis] = np.interp(frames, frames[known], points[known, joint, axis])
+    never, notes = missing.all(0), track.notes
+    points[:, never] = points[:, ~never].mean(axis=1, keepdims=True)
+    if never.any():
+        names = get_skeleton(track.skeleton).joints if track.skeleton else [f'joint {i}' for i in range(len(never))]
+        notes += (f'never detected: {", ".join(names[joint] for joint in np.flatnonzero(never))}; '
+                  'their 3D positions are guesses',)
+    return replace(track, keypoints=points, confidence=np.clip(track.confidence, 0.0, 1.0), notes=notes)
+
+
+def _check_order(path: Path, track: KeypointTrack) -> None:
+    """Refuse joints that are plainly not in the order of the skeleton."""
+    reasons = implausible_order(track.keypoints, get_skeleton(track.skeleton), track.confidence)
+    if reasons:
+        fitting = plausible_skeletons(track.keypoints, track.confidence)
+        raise ValueError(f'{path}: the joints do not look like {track.skeleton} order: {"; ".join(reasons)}; '
+                         + (f'they look like {" or ".join(fitting)}: name that skeleton' if fitting else
+                            'put them into its order (motionbert_mm/structures/skeleton_table.py)')
+                         + ', or trust the order (--trust-order) if the person really moves like this')

@@ -1,0 +1,1 @@
+"""Plain building blocks of the networks; nothing here is registered."""

@@ -1,0 +1,67 @@
+"""The transformer layer: pre-norm attention and MLP with residuals."""
+from __future__ import annotations
+
+from typing import Optional
+
+from torch import Tensor, nn
+
+from motionbert_mm.layers.attention import MultiHeadAttention
+
+
+class MLP(nn.Module):
+    """Linear, exact (erf) GELU, linear, with dropout after each linear layer."""
+
+    def __init__(self, dim: int, hidden_dim: int, *, drop: float = 0.0) -> None:
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(dim, hidden_dim), nn.Linear(hidden_dim, dim)
+        self.activation, self.drop = nn.GELU(), nn.Dropout(drop)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Transform each token (..., D) -> (..., D)."""
+        return self.drop(self.fc2(self.drop(self.activation(self.fc1(tokens)))))
+
+
+class DropPath(nn.Module):
+    """Stochastic depth: drop the residual branch of whole rows of the batch axis while training."""
+
+    def __init__(self, rate: float = 0.0) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, branch: Tensor) -> Tensor:
+        """Zero rows of (N, L, D) with probability ``rate`` and scale the rest up."""
+        if self.rate == 0.0 or not self.training:
+            return branch
+        keep = branch.new_empty(len(branch), 1, 1).bernoulli_(1.0 - self.rate)
+        return branch * keep / (1.0 - self.rate)
+
+
+class TransformerLayer(nn.Module):
+    """x + attention(norm(x)), then x + MLP(norm(x)).
+
+    Args:
+        dim: channels D.
+        num_heads: attention heads.
+        mlp_ratio: hidden width of the MLP over ``dim``.
+        qkv_bias: see ``MultiHeadAttention``.
+        qk_scale: see ``MultiHeadAttention``.
+        drop: dropout of projections and MLP.
+        attn_drop: dropout of the attention weights.
+        drop_path: stochastic depth of both branches.
+        norm_eps: epsilon of the layer norms.
+    """
+
+    def __init__(self, dim: int, *, num_heads: int = 8, mlp_ratio: float = 2.0, qkv_bias: bool = True,
+                 qk_scale: Optional[float] = None, drop: float = 0.0, attn_drop: float = 0.0,
+                 drop_path: float = 0.0, norm_eps: float = 1e-6) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = nn.LayerNorm(dim, eps=norm_eps), nn.LayerNorm(dim, eps=norm_eps)
+        self.attn = MultiHeadAttention(dim, num_heads=num_heads, qkv_bias=qkv_bias, qk_scale=qk_scale,
+                                       attn_drop=attn_drop, proj_drop=drop)
+        self.mlp = MLP(dim, int(dim * mlp_ratio), drop=drop)
+        self.drop_path = DropPath(drop_path)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Transform tokens (N, L, D) -> (N, L, D)."""
+        tokens = tokens + self.drop_path(self.attn(self.norm1(tokens)))
+        return tokens + self.drop_path(self.mlp(self.norm2(tokens)))

@@ -1,0 +1,51 @@
+"""The 2D-to-3D lifting head."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Optional
+
+from torch import Tensor, nn
+
+from motionbert_mm.geometry.targets import decode_target
+from motionbert_mm.layers.init import init_transformer
+from motionbert_mm.models.heads.base import MotionHead
+from motionbert_mm.models.test_time import mirror_inputs
+from motionbert_mm.registry import MODELS
+from motionbert_mm.structures.motion_sample import MotionSample
+from motionbert_mm.structures.skeleton import get_skeleton
+
+
+@MODELS.register_module()
+class PoseLiftHead(MotionHead):
+    """One linear map per token to 3D coordinates (MotionBERT, section 3.3).
+
+    Learns ``target_3d`` in the units that the pipeline's normalisation chose; predicts ``keypoints_3d`` in
+    millimetres, camera axes, relative to the root joint.
+
+    Args:
+        in_channels: channels D of the features.
+        out_channels: coordinates per joint.
+        losses: configs of the losses.
+        init_cfg: MMEngine's initialisation.
+    """
+
+    target_name = 'target_3d'
+
+    def __init__(self, in_channels: int, *, out_channels: int = 3, losses: Sequence[dict] = (),
+                 init_cfg: Optional[dict] = None) -> None:
+        super().__init__(losses=losses, init_cfg=init_cfg)
+        self.fc = nn.Linear(in_channels, out_channels)
+        self.apply(init_transformer)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map features (N, T, J, D) -> (N, T, J, 3) in normalised units."""
+        return self.fc(features)
+
+    def average_mirrored(self, output: Tensor, mirrored: Tensor, flip_indices: Sequence[int]) -> Tensor:
+        """Mirror the second output back and average."""
+        return (output + mirror_inputs(mirrored, flip_indices)) / 2
+
+    def decode(self, output: Tensor, data_samples: MotionSample) -> dict[str, Tensor]:
+        """Invert the normalisation noted in the metainfo: (B, M, T, J, 3) millimetres, root at zero."""
+        meta = data_samples.metainfo
+        return {'keypoints_3d': decode_target(output, meta['norm'], get_skeleton(meta['skeleton']).legs)}

@@ -1,0 +1,83 @@
+"""The one data element of all tasks, for ground truth and prediction alike."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.structures import BaseDataElement
+
+# Metainfo that is shared by a batch; every other entry has one value per sample.
+SHARED_METAINFO = ('skeleton',)
+
+
+class MotionSample(BaseDataElement):
+    """Motion of M persons over T frames, or a batch of them with a leading axis B.
+
+    Ground truth and prediction use the same names and units, so that a metric compares like with like.
+
+    ============== ================= =====================================================================
+    field          shape             unit
+    ============== ================= =====================================================================
+    keypoints_2d   (M, T, J, 2)      pixels of the original image, origin top left
+    confidence     (M, T, J)         0..1; 1 for projected truth
+    keypoints_3d   (M, T, J, 3)      millimetres, camera frame: x right, y down, z forward
+    target_3d      (M, T, J, 3)      keypoints_3d in the normalised units that the network regresses
+    visible        (M, T, J)         bool: is the target valid (False for padded frames)
+    mask           (M, T, J)         bool: True is hidden from the encoder
+    smpl_pose      (M, T, 24, 3)     axis-angle, radians, root orientation in the camera frame
+    smpl_betas     (M, T, 10)        SMPL shape coefficients
+    vertices       (M, T, V, 3)      millimetres, camera frame
+    label          ()                class index
+    scores         (K,)              class scores
+    embedding      (D,)              unit norm
+    ============== ================= =====================================================================
+
+    Metainfo: sample_id, subject, action, camera_id, image_size, intrinsics, fps, frame_ids, skeleton, text
+    and norm, the only place that de-normalisation reads. Per sample each is one value; in a batch each is
+    an array or list over samples (``norm`` a dict of them), except ``skeleton``, which a batch shares.
+    """
+
+    def __len__(self) -> int:
+        for value in self.values():
+            return len(value)
+        return len(self.metainfo.get('sample_id', ()))
+
+    def unbind(self) -> list[MotionSample]:
+        """Split a batch into its samples; fields are views, metainfo is indexed."""
+        meta, fields = dict(self.metainfo_items()), dict(self.items())
+        return [MotionSample(metainfo={key: _pick(key, value, index) for key, value in meta.items()},
+                             **{key: value[index] for key, value in fields.items()})
+                for index in range(len(self))]
+
+    @staticmethod
+    def stack(samples: Sequence[MotionSample]) -> MotionSample:
+        """Make one batch of samples with equal fields, shapes and skeleton."""
+        first = samples[0]
+        meta = {key: _gather(key, [sample.metainfo[key] for sample in samples]) for key in first.metainfo_keys()}
+        fields = {key: torch.stack([sample.get(key) for sample in samples]) for key in first.keys()}
+        return MotionSample(metainfo=meta, **fields)
+
+
+def _pick(key: str, value: Any, index: int) -> Any:
+    """Take one sample's share of a batch's metainfo."""
+    if key in SHARED_METAINFO:
+        return value
+    if isinstance(value, dict):
+        return {name: entry if isinstance(entry, str) else entry[index] for name, entry in value.items()}
+    return value[index]
+
+
+def _gather(key: str, values: list) -> Any:
+    """Join the samples' shares of one metainfo key; the inverse of ``_pick``."""
+    first = values[0]
+    if key in SHARED_METAINFO:
+        if any(value != first for value in values):
+            raise ValueError(f'samples of one batch must share {key}, got {sorted(set(values))}; '
+                             'convert them to one skeleton in the pipeline (ConvertSkeleton)')
+        return first
+    if isinstance(first, dict):
+        return {name: entry if isinstance(entry, str) else np.stack([value[name] for value in values])
+                for name, entry in first.items()}
+    return np.stack(values) if isinstance(first, np.ndarray) else list(values)

@@ -1,0 +1,148 @@
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from motionbert_mm.registry import MODELS, build
+from tests.generated import TINY_MODEL
+from tests.io.body import walk_2d
+
+TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'infer.py'
+
+
+@pytest.fixture(scope='module')
+def tool():
+    spec = importlib.util.spec_from_file_location('infer_tool', TOOL)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope='module')
+def checkpoint(tmp_path_factory):
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp('checkpoints') / 'tiny.pth'
+    description = dict(model=TINY_MODEL, window=dict(num_frames=9), pipeline=[dict(type='NormalizeCoords')])
+    torch.save(dict(meta=dict(motionbert_mm=description), state_dict=build(MODELS, TINY_MODEL).state_dict()), path)
+    return path
+
+
+@pytest.fixture
+def run(tool, checkpoint, tmp_path, monkeypatch, capsys):
+    """Call the tool; return exit code, stdout, stderr."""
+    def call(keypoints, *options, size=('1000', '1000'), checkpoint=checkpoint, out=tmp_path / 'out'):
+        arguments = [checkpoint, keypoints, '--image-size', *size, '--out', out, '--device', 'cpu', *options]
+        monkeypatch.setattr(sys, 'argv', ['infer.py', *map(str, arguments)])
+        try:
+            code = tool.main()
+        except SystemExit as error:
+            code = error.code
+        return (code, *capsys.readouterr())
+    return call
+
+
+@pytest.fixture
+def no_pictures(tool, monkeypatch):
+    monkeypatch.setattr(tool, 'draw_strip', lambda *args, **kwargs: None)
+    monkeypatch.setattr(tool, 'animate', lambda *args, **kwargs: None)
+
+
+@pytest.fixture
+def walk_file(tmp_path):
+    np.savez(tmp_path / 'walk.npz', keypoints=walk_2d('coco17', 12), frame_ids=np.arange(5, 17))
+    return tmp_path / 'walk.npz'
+
+
+def test_numbers_strip_and_animation_are_written(run, walk_file, tmp_path):
+    code, out, _ = run(walk_file, '--skeleton', 'coco17', '--fps', '25')
+    assert code == 0
+    assert sorted(os.listdir(tmp_path / 'out')) == ['walk.gif', 'walk_3d.npz', 'walk_strip.png']
+    for name in ('walk.gif', 'walk_3d.npz', 'walk_strip.png'):
+        assert f'wrote {tmp_path / "out" / name}' in out
+    assert 'coco17 -> h36m, 12 frames' in out
+    assert 'averaged: root, spine, thorax, head' in out and 'invented: none' in out
+    assert Image.open(tmp_path / 'out' / 'walk.gif').info['duration'] == 40
+
+
+def test_motion_file_describes_itself(run, walk_file, tmp_path, no_pictures):
+    run(walk_file, '--skeleton', 'coco17')
+    with np.load(tmp_path / 'out' / 'walk_3d.npz', allow_pickle=False) as file:
+        content = dict(file)
+    assert content['keypoints_3d'].shape == (12, 17, 3) and content['confidence'].shape == (12, 17)
+    np.testing.assert_array_equal(content['frame_ids'], np.arange(5, 17))
+    assert content['joints'][3] == 'right_ankle' and len(content['joints']) == 17
+    assert (str(content['unit']), str(content['skeleton']), float(content['fps'])) == ('mm', 'h36m', 30.0)
+    assert 'y down' in str(content['frame'])
+
+
+def test_alphapose_needs_no_skeleton_and_its_notes_are_printed(run, tmp_path, no_pictures):
+    points = np.concatenate([walk_2d('halpe26', 12), np.ones((12, 26, 1))], -1).reshape(12, -1)
+    items = [dict(image_id=f'{frame}.jpg', keypoints=points[frame].tolist(), score=1.0, idx=track)
+             for track, frames in ((1, range(12)), (2, range(4))) for frame in frames if frame != 5]
+    (tmp_path / 'people.json').write_text(json.dumps(items))
+    code, out, _ = run(tmp_path / 'people.json', '--no-animation')
+    assert code == 0
+    assert 'note: several persons: took track 1' in out and '1 of 12 frames have no detection' in out
+    code, out, _ = run(tmp_path / 'people.json', '--no-animation', '--track', '2')
+    assert code == 0 and 'halpe26 -> h36m, 4 frames' in out
+
+
+def test_one_frame_is_lifted_and_the_animation_left_out(run, tmp_path):
+    np.save(tmp_path / 'one.npy', walk_2d('coco17', 1))
+    code, out, _ = run(tmp_path / 'one.npy', '--skeleton', 'coco17', '--no-animation')
+    assert code == 0 and '1 frame\n' in out
+    assert sorted(os.listdir(tmp_path / 'out')) == ['one_3d.npz', 'one_strip.png']
+
+
+def test_mirroring_can_be_left_out(run, walk_file, tmp_path, no_pictures):
+    motions = []
+    for options in ((), ('--no-tta',)):
+        assert run(walk_file, '--skeleton', 'coco17', '--no-animation', *options)[0] == 0
+        motions.append(np.load(tmp_path / 'out' / 'walk_3d.npz')['keypoints_3d'])
+    assert np.abs(motions[0] - motions[1]).max() > 1e-3
+
+
+@pytest.mark.parametrize('options, message', [
+    ((), 'name them with --skeleton'),
+    (('--skeleton', 'coco'), "unknown skeleton 'coco'"),
+    (('--skeleton', 'halpe26'), '17 joints per frame'),
+    (('--skeleton', 'h36m'), 'do not look like h36m order'),
+    (('--skeleton', 'coco17', '--track', '1'), 'arrays hold one person'),
+    (('--skeleton', 'coco17', '--fps', '0'), '--fps must be positive'),
+    (('--skeleton', 'coco17', '--batch-size', '0'), '--batch-size must be at least 1'),
+    (('--skeleton', 'coco17', '--device', 'abacus'), '--device abacus is not available'),
+    (('--skeleton', 'coco17', '--format', 'avi'), "invalid choice: 'avi'"),
+    (('--skeleton', 'coco17', '--image-size', '0', '5'), '--image-size must be two positive numbers'),
+    (('--skeleton', 'coco17', '--image-size', '100', '90'), 'lie outside the image'),
+])
+def test_expected_errors_are_one_line_and_code_2(run, walk_file, tmp_path, options, message):
+    code, out, err = run(walk_file, *options)
+    assert code == 2 and message in err
+    assert err.count('\n') == 1 and 'Traceback' not in err
+    assert not (tmp_path / 'out').exists()
+
+
+def test_mp4_without_ffmpeg_is_refused_before_the_model_runs(run, walk_file, tmp_path, monkeypatch):
+    monkeypatch.setenv('PATH', str(tmp_path))
+    code, _, err = run(walk_file, '--skeleton', 'coco17', '--format', 'mp4')
+    assert code == 2 and 'needs the program ffmpeg' in err and not (tmp_path / 'out').exists()
+
+
+def test_wrong_order_can_be_trusted(run, walk_file, no_pictures):
+    assert run(walk_file, '--skeleton', 'h36m', '--trust-order', '--no-animation')[0] == 0
+
+
+def test_missing_and_torn_files_are_named(run, walk_file, checkpoint, tmp_path):
+    torn = tmp_path / 'torn.pth'
+    torn.write_bytes(checkpoint.read_bytes()[:500])
+    for kwargs, message in ((dict(checkpoint=tmp_path / 'no.pth'), 'no.pth'), (dict(checkpoint=torn), 'torn.pth'),
+                            (dict(keypoints=tmp_path / 'no.npz'), 'no.npz'), (dict(out=walk_file), 'is a file')):
+        keypoints = kwargs.pop('keypoints', walk_file)
+        code, _, err = run(keypoints, '--skeleton', 'coco17', **kwargs)
+        assert code == 2 and message in err and err.count('\n') == 1

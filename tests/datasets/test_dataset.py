@@ -1,0 +1,184 @@
+import pickle
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from motionbert_mm.datasets.base import MotionDataset
+from motionbert_mm.datasets.loading import collate_batch
+from motionbert_mm.datasets.motion_store import MotionStore, MotionStoreWriter
+
+WINDOW = dict(num_frames=9, stride=4)
+PIPELINE = (dict(type='NormalizeCoords'), dict(type='PackInputs', fields=('target_3d', 'keypoints_2d')))
+RANDOM = (dict(type='AddDetectorNoise'), dict(type='RandomFlip'), *PIPELINE)
+
+
+def make_dataset(store, pipeline=PIPELINE, **options):
+    return MotionDataset(str(store), **{'window': WINDOW, 'pipeline': pipeline, **options})
+
+
+def load_epoch(dataset, **options):
+    """All inputs of one epoch, batch after batch."""
+    loader = DataLoader(dataset, batch_size=16, collate_fn=collate_batch, **options)
+    return torch.cat([batch['inputs'] for batch in loader])
+
+
+def test_a_batch_equals_its_singles(tiny_store):
+    dataset, indices = make_dataset(tiny_store), [0, 20, 7]
+    batch = dataset.__getitems__(indices)
+    for place, index in enumerate(indices):
+        single = dataset[index]
+        np.testing.assert_array_equal(single['inputs'], batch['inputs'][place])
+        for name, value in single['fields'].items():
+            np.testing.assert_array_equal(value, batch['fields'][name][place])
+        for name, value in single['metainfo'].items():
+            whole = batch['metainfo'][name]
+            if name == 'norm':
+                assert value['scale'] == whole['scale'][place] and value['target'] == whole['target']
+            else:
+                np.testing.assert_array_equal(value, whole if name == 'skeleton' else whole[place])
+
+
+def test_windows_are_those_of_the_store(tiny_store):
+    dataset, store = make_dataset(tiny_store, pipeline=()), MotionStore(tiny_store)
+    batch = dataset.__getitems__(np.arange(len(dataset)))
+    assert batch['keypoints_2d'].shape == (len(dataset), 1, 9, 17, 2)
+    clips = {clip.name: clip for clip in store.clips}
+    for place, name in enumerate(batch['sample_id']):
+        rows = clips[name].start + batch['frame_ids'][place]
+        np.testing.assert_array_equal(batch['keypoints_3d'][place, 0], store.arrays['keypoints_3d'][rows])
+        np.testing.assert_array_equal(batch['image_size'][place], clips[name].image_size)
+        assert batch['action'][place] == clips[name].action and batch['camera_id'][place] == clips[name].camera
+        assert batch['label'][place] == clips[name].label and batch['text'][place] == list(clips[name].text)
+    assert batch['visible'].all() and batch['skeleton'] == 'h36m'
+    assert set(batch['sample_id']) == set(clips)
+
+
+def test_input_is_detected_or_exact(tiny_store):
+    batches = {name: make_dataset(tiny_store, pipeline=(), input_2d=name).__getitems__([3])
+               for name in ('exact', 'detected')}
+    frames = batches['exact']['frame_ids'][0]
+    store = MotionStore(tiny_store)
+    np.testing.assert_array_equal(batches['exact']['keypoints_2d'][0, 0], store.arrays['keypoints_2d'][frames])
+    np.testing.assert_array_equal(batches['detected']['keypoints_2d'][0, 0], store.arrays['detected_2d'][frames])
+    np.testing.assert_array_equal(batches['detected']['confidence'][0, 0], store.arrays['detected_confidence'][frames])
+    assert (batches['exact']['confidence'] == 1).all() and batches['exact']['confidence'].dtype == np.float32
+
+
+@pytest.mark.parametrize('options', [dict(num_workers=1), dict(num_workers=2, multiprocessing_context='fork'),
+                                     dict(num_workers=2, persistent_workers=True)])
+def test_numbers_do_not_depend_on_the_workers(tiny_store, options):
+    dataset = make_dataset(tiny_store, RANDOM, input_2d='exact', window=dict(WINDOW, jitter=True), seed=5)
+    dataset.set_epoch(2)
+    torch.testing.assert_close(load_epoch(dataset, **options), load_epoch(dataset), rtol=0, atol=0)
+
+
+def test_living_workers_hear_of_the_epoch(tiny_store):
+    dataset = make_dataset(tiny_store, RANDOM)
+    loader = DataLoader(dataset, batch_size=16, collate_fn=collate_batch, num_workers=1, persistent_workers=True)
+    for epoch in (0, 1):
+        dataset.set_epoch(epoch)
+        drawn = torch.cat([batch['inputs'] for batch in loader])
+        torch.testing.assert_close(drawn, load_epoch(dataset), rtol=0, atol=0)
+
+
+def test_every_epoch_and_seed_draws_anew(tiny_store):
+    def draw(epoch, run_seed=0, **options):
+        dataset = make_dataset(tiny_store, RANDOM, **options)
+        dataset.set_epoch(epoch, run_seed=run_seed)
+        return dataset.__getitems__([0, 1])['inputs']
+
+    first = draw(0)
+    np.testing.assert_array_equal(draw(0), first)
+    for other in (draw(1), draw(0, seed=1), draw(0, run_seed=1)):
+        assert not np.allclose(other, first)
+
+
+def test_a_test_set_draws_the_same_in_every_epoch(tiny_store):
+    dataset = make_dataset(tiny_store, RANDOM, test_mode=True)
+    first = dataset.__getitems__([0, 1])['inputs']
+    dataset.set_epoch(3, run_seed=7)
+    np.testing.assert_array_equal(dataset.__getitems__([0, 1])['inputs'], first)
+
+
+@pytest.mark.parametrize('include, exclude, expected', [
+    ((), (), {'walk/walk_1', 'walk/walk_2', 'wave/wave_1', 'wave/wave_2'}),
+    (['walk/*'], (), {'walk/walk_1', 'walk/walk_2'}),
+    ((), ['*_1#*'], {'walk/walk_2', 'wave/wave_2'}),
+    (['walk/*'], ['*_1#*'], {'walk/walk_2'}),
+])
+def test_clips_are_chosen_by_patterns(tiny_store, include, exclude, expected):
+    dataset = make_dataset(tiny_store, include=include, exclude=exclude)
+    names = {name.split('#')[0] for index in range(len(dataset)) for name in [dataset[index]['metainfo']['sample_id']]}
+    assert names == expected
+    assert dataset.metainfo == dict(skeleton='h36m', fps=30.0, num_clips=2 * len(expected))
+
+
+def test_absent_persons_are_zero_and_not_visible(people_store):
+    dataset = make_dataset(people_store, pipeline=(), include=(), window=dict(num_frames=9, stride=9, tail='drop'))
+    batch = dataset.__getitems__(np.arange(len(dataset)))
+    pair, alone = (np.array([name == kind for name in batch['sample_id']]) for kind in ('hug', 'alone'))
+    assert batch['keypoints_3d'].shape == (len(dataset), 2, 9, 17, 3) and pair.any() and alone.any()
+    assert batch['visible'][pair].all() and batch['visible'][alone, 0].all()
+    assert not batch['visible'][alone, 1].any()
+    assert (batch['confidence'][alone, 1] == 0).all() and (batch['confidence'][pair, 1] > 0).mean() > 0.9
+    for name in ('keypoints_2d', 'keypoints_3d'):
+        assert (batch[name][alone, 1] == 0).all() and (batch[name][:, 0] != 0).all()
+    store = MotionStore(people_store)
+    rows = store.clips[0].length + batch['frame_ids'][np.flatnonzero(pair)[0]]
+    np.testing.assert_array_equal(batch['keypoints_2d'][pair][0, 1], store.arrays['detected_2d'][rows])
+
+
+def test_the_number_of_persons_can_be_set(people_store, tiny_store):
+    assert make_dataset(people_store, num_persons=1, pipeline=())[0]['keypoints_2d'].shape == (1, 9, 17, 2)
+    assert make_dataset(tiny_store, num_persons=3, pipeline=())[0]['visible'].sum() == 9 * 17
+
+
+def test_padded_frames_are_not_visible(tiny_store):
+    batch = make_dataset(tiny_store, window=dict(num_frames=50), include=['walk/walk_1#*']).__getitems__([0])
+    assert batch['fields']['visible'][0, 0, :40].all() and not batch['fields']['visible'][0, 0, 40:].any()
+
+
+def test_a_data_set_pickles_without_its_data(tiny_store):
+    dataset = make_dataset(tiny_store, RANDOM)
+    pickled = pickle.dumps(dataset)
+    assert len(pickled) < 20_000
+    again = pickle.loads(pickled)
+    np.testing.assert_array_equal(again.__getitems__([4])['inputs'], dataset.__getitems__([4])['inputs'])
+
+
+@pytest.mark.parametrize('options, message', [
+    (dict(input_2d='noisy'), r"'noisy', expected one of \['detected', 'exact'\]"),
+    (dict(targets=('smpl_pose',)), r"has no smpl_pose; it holds \['detected_2d'"),
+    (dict(include=['run/*']), r"include=\['run/\*'\].*none of its 8 clips, e.g. 'walk/walk_1#azimuth045'"),
+    (dict(window=dict(num_frames=99, tail='drop')), r'no clip is as long as a window of 99 frames \(longest: 60\)'),
+])
+def test_impossible_choices_are_named(tiny_store, options, message):
+    with pytest.raises(ValueError, match=message):
+        make_dataset(tiny_store, **options)
+
+
+def write_wrong_store(path, skeleton, joints):
+    with MotionStoreWriter(path, skeleton=skeleton, fps=30.0) as writer:
+        writer.add_clip('clip', {'keypoints_3d': np.ones((20, joints, 3)), 'keypoints_2d': np.ones((20, joints, 2))})
+    return path
+
+
+def test_wrong_joints_are_named(tmp_path):
+    store = write_wrong_store(tmp_path / 'store', 'h36m', 16)
+    with pytest.raises(ValueError, match="keypoints_3d has 16 joints, skeleton 'h36m' has 17; convert again"):
+        make_dataset(store, input_2d='exact')
+
+
+def test_an_unknown_skeleton_is_named(tmp_path):
+    with pytest.raises(KeyError, match="unknown skeleton 'alien5'; known are h36m, "):
+        make_dataset(write_wrong_store(tmp_path / 'store', 'alien5', 5), input_2d='exact')
+
+
+def test_a_store_that_breaks_later_is_named(tiny_store, tmp_path):
+    store = shutil.copytree(tiny_store, tmp_path / 'store')
+    (store / 'detected_2d.npy').write_bytes((store / 'detected_2d.npy').read_bytes()[:5000])
+    with pytest.raises(ValueError, match=r'detected_2d\.npy is torn'):
+        make_dataset(store)

@@ -1,0 +1,69 @@
+"""Training in this process, interrupted at every kind of place."""
+import pytest
+import torch
+from mmengine.runner import Runner
+
+from tests.generated import make_config
+
+
+def make_runner(store, work_dir, **changes):
+    """Three batches an epoch, two epochs, a checkpoint after every iteration, no validation."""
+    checkpoint = dict(type='CheckpointHook', interval=1, by_epoch=False, max_keep_ckpts=-1, save_best=None)
+    config = make_config(store, val_dataloader=None, val_cfg=None, val_evaluator=None, log_level='ERROR',
+                         work_dir=str(work_dir), experiment_name=f'{work_dir.parent.name}_{work_dir.name}')
+    config.default_hooks.checkpoint = checkpoint
+    config.merge_from_dict(changes)
+    return Runner.from_cfg(config)
+
+
+def load(path):
+    return torch.load(path, weights_only=True)
+
+
+@pytest.fixture(scope='module')
+def whole_run(tiny_store, tmp_path_factory):
+    """Directory of an uninterrupted run: iter_1.pth .. iter_6.pth."""
+    work_dir = tmp_path_factory.mktemp('loops') / 'whole'
+    make_runner(tiny_store, work_dir).train()
+    return work_dir
+
+
+@pytest.mark.parametrize('iteration', [1, 3, 5, 6])
+def test_a_resumed_run_ends_with_the_same_bits(whole_run, tiny_store, tmp_path, iteration):
+    resumed = make_runner(tiny_store, tmp_path / 'resumed', resume=True,
+                          load_from=str(whole_run / f'iter_{iteration}.pth'))
+    resumed.train()
+    expected = load(whole_run / 'iter_6.pth')
+    for key, value in resumed.model.state_dict().items():
+        assert torch.equal(value, expected['state_dict'][key]), key
+    assert (resumed.iter, resumed.epoch) == (6, 2)
+    state, moments = resumed.optim_wrapper.state_dict(), expected['optimizer']
+    assert state['param_groups'] == moments['param_groups']
+    for number, entry in state['state'].items():
+        assert all(torch.equal(value, moments['state'][number][name]) for name, value in entry.items())
+
+
+def test_training_goes_on_after_the_interruption(whole_run):
+    weights = [load(whole_run / f'iter_{iteration}.pth')['state_dict']['neck.fc.weight'] for iteration in (1, 5, 6)]
+    assert not torch.equal(weights[0], weights[2]) and not torch.equal(weights[1], weights[2])
+
+
+def test_another_seed_trains_other_weights(whole_run, tiny_store, tmp_path):
+    runner = make_runner(tiny_store, tmp_path / 'other', randomness=dict(seed=1), **{'train_cfg.max_epochs': 1})
+    runner.train()
+    expected = load(whole_run / 'iter_3.pth')['state_dict']
+    assert not torch.equal(runner.model.neck.fc.weight, expected['neck.fc.weight'])
+
+
+def test_resuming_with_another_batch_size_is_refused(whole_run, tiny_store, tmp_path):
+    runner = make_runner(tiny_store, tmp_path / 'run', resume=True, load_from=str(whole_run / 'iter_5.pth'),
+                         **{'train_dataloader.batch_size': 64})
+    with pytest.raises(ValueError, match='at iteration 5 of epoch 1, but an epoch of this config has 1 iterations'):
+        runner.train()
+
+
+def test_a_sampler_that_cannot_skip_is_named(whole_run, tiny_store, tmp_path):
+    runner = make_runner(tiny_store, tmp_path / 'run', resume=True, load_from=str(whole_run / 'iter_1.pth'),
+                         **{'train_dataloader.sampler.type': 'DefaultSampler'})
+    with pytest.raises(TypeError, match='DefaultSampler cannot start in the middle of an epoch; .*ResumableSampler'):
+        runner.train()

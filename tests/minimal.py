@@ -1,0 +1,56 @@
+"""The least arguments that build each registered class; a class without a row fails the tests that enumerate."""
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from torch import zeros
+from torch.nn import Parameter
+from torch.optim import SGD
+from torch.utils.data import DataLoader
+
+TINY_BACKBONE = dict(type='DSTformer', max_frames=9, dim=16, depth=1, num_heads=2)
+TINY_HEAD = dict(type='PoseLiftHead', losses=[dict(type='MPJPELoss')])
+RUNNER = SimpleNamespace(visualizer=SimpleNamespace())  # what a loop touches when it is made
+# {store}: path of a motion store. {tmp}: a directory to write to.
+MINIMAL: dict[str, dict] = {
+    # models
+    'DSTformer': dict(max_frames=9, dim=16, depth=1, num_heads=2),
+    'RepresentationLayer': dict(in_channels=16, out_channels=8),
+    'PoseLiftHead': dict(in_channels=16, losses=[dict(type='MPJPELoss')]),
+    'MotionModel': dict(backbone=TINY_BACKBONE, heads=dict(pose=TINY_HEAD),
+                        neck=dict(type='RepresentationLayer', out_channels=8)),
+    'MotionDataPreprocessor': {},
+    **{f'{name}Loss': {} for name in ('Angle', 'AngleVelocity', 'LimbLength', 'LimbVariance', 'MPJPE', 'NMPJPE',
+                                      'Velocity', 'Weighted2D')},
+    # data
+    'MotionDataset': dict(data_root='{store}', window=dict(num_frames=9), pipeline=[dict(type='NormalizeCoords')]),
+    'SyntheticDataset': dict(data_root='{tmp}/synthetic', num_clips=1, num_frames=20, window=dict(num_frames=9),
+                             pipeline=[dict(type='NormalizeCoords')]),
+    'ResumableSampler': dict(dataset=list(range(4))),
+    'AddDetectorNoise': {},
+    'ConvertSkeleton': dict(target='h36m16'),
+    'NormalizeCoords': {},
+    'PackInputs': {},
+    'RandomFlip': {},
+    # evaluation
+    'Pose3DMetric': {},
+    'DumpPredictions': dict(out_file='{tmp}/out.npz'),
+    'DrawPredictions': dict(show_dir='{tmp}/show'),
+    # engine
+    'MainProcessLoggerHook': {},
+    'PlainCheckpointHook': {},
+    'StepSeedHook': {},
+    'ResumableEpochLoop': dict(runner=RUNNER, dataloader=DataLoader([1, 2]), max_epochs=1),
+    'BFloat16OptimWrapper': dict(optimizer=SGD([Parameter(zeros(1))], lr=0.1)),
+    'MotionOptimConstructor': dict(optim_wrapper_cfg=dict(optimizer=dict(type='SGD', lr=0.1))),
+}
+
+
+def arguments(name: str, **places: Any) -> dict:
+    """Return the row of a registered class, with ``{store}`` and ``{tmp}`` filled in."""
+    if name not in MINIMAL:
+        pytest.fail(f'{name} is registered but has no row in tests/minimal.py: add the least arguments that build it')
+    return {key: value.format(**places) if isinstance(value, str) and '{' in value else value
+            for key, value in MINIMAL[name].items()}

@@ -1,0 +1,46 @@
+"""Our models and weights for the vectors of MotionBERT's networks."""
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from motionbert_mm.checkpoints.official import MOTIONBERT_POSE, rename_keys
+from motionbert_mm.registry import MODELS, build
+
+# Options of the official constructor -> ours; what is not stated in a vector keeps our value.
+BACKBONE = dict(dim_in='in_channels', dim_feat='dim', depth='depth', num_heads='num_heads', mlp_ratio='mlp_ratio',
+                num_joints='num_joints', maxlen='max_frames', qkv_bias='qkv_bias', qk_scale='qk_scale',
+                drop_rate='drop', attn_drop_rate='attn_drop', drop_path_rate='drop_path', att_fuse='use_fusion',
+                norm_eps='norm_eps')
+
+
+def make_model(args: dict, **changes: object) -> nn.Module:
+    """Build the model that the official constructor arguments describe; ``changes`` are ours, for the backbone."""
+    unknown = set(args) - set(BACKBONE) - {'dim_rep', 'dim_out'}
+    if unknown:
+        raise KeyError(f'no counterpart is known for the official options {sorted(unknown)}')
+    backbone = {ours: args[name] for name, ours in BACKBONE.items() if name in args}
+    return build(MODELS, dict(type='MotionModel', backbone=dict(type='DSTformer', **{**backbone, **changes}),
+                              neck=dict(type='RepresentationLayer', out_channels=args['dim_rep']),
+                              heads=dict(pose=dict(type='PoseLiftHead', out_channels=args['dim_out']))))
+
+
+def load_official(model: nn.Module, state_dict: dict) -> nn.Module:
+    """Load official weights; every key must have a place and every place a key."""
+    renamed, unmatched = rename_keys(state_dict, MOTIONBERT_POSE)
+    assert unmatched == []
+    model.load_state_dict(renamed, strict=True)
+    return model
+
+
+def official_names(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Our parameters by official name."""
+    named, unmatched = rename_keys(dict(model.named_parameters()), MOTIONBERT_POSE, reverse=True)
+    assert unmatched == []
+    return named
+
+
+def run(model: nn.Module, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the 3D output (N, T, J, 3) and the representation (N, T, J, D) for inputs (N, T, J, C)."""
+    representation = model(inputs.unsqueeze(1))
+    return model.heads['pose'](representation), representation

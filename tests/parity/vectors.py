@@ -1,0 +1,70 @@
+"""Recorded inputs and outputs of the official implementations, read from the directory ``PARITY_DIR``."""
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+DEFAULT_DIR = Path(__file__).resolve().parents[1] / 'data' / 'parity'
+PARITY_DIR = Path(os.environ.get('PARITY_DIR') or DEFAULT_DIR).resolve()
+
+
+@dataclass(frozen=True)
+class Vector:
+    """One file: options (meta), inputs and outputs by name, official weights by official name."""
+
+    name: str
+    meta: dict[str, Any]
+    inputs: dict[str, np.ndarray]
+    outputs: dict[str, np.ndarray]
+    state_dict: dict[str, torch.Tensor]
+
+
+def load_vector(name: str) -> Vector:
+    """Read a vector; a file missing from the default directory is a failure, elsewhere a skip."""
+    path = PARITY_DIR / f'{name}.npz'
+    if path.is_file():
+        return _read(path)
+    reason = f'parity vector {path} is missing'
+    if PARITY_DIR == DEFAULT_DIR:
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def vector_cases(name: str, *keys: str) -> list[Any]:
+    """List the cases that ``meta`` holds under ``keys``, for ``pytest.mark.parametrize``.
+
+    Without the file there is one case, None, so that the test itself runs into ``load_vector`` and reports it.
+    """
+    path = PARITY_DIR / f'{name}.npz'
+    if not path.is_file():
+        return [None]
+    cases = _read(path).meta
+    for key in keys:
+        cases = cases[key]
+    return list(cases)
+
+
+def assert_close(actual: Any, expected: Any, relative: float = 1e-6) -> None:
+    """Compare shapes, and values to a tolerance relative to the largest expected magnitude."""
+    actual, expected = (np.asarray(array, np.float64) for array in (actual, expected))
+    assert actual.shape == expected.shape
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=relative * np.abs(expected).max(initial=0.0))
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path) -> Vector:
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {key: file[key] for key in file.files if key != 'meta'}
+        meta = json.loads(str(file['meta']))
+    groups = {group: {key[len(group) + 1:]: array for key, array in arrays.items() if key.startswith(f'{group}/')}
+              for group in ('in', 'out', 'sd')}
+    state_dict = {key: torch.from_numpy(array) for key, array in groups['sd'].items()}
+    return Vector(path.stem, meta, groups['in'], groups['out'], state_dict)

@@ -1,0 +1,90 @@
+"""Every config loads, builds what it names, trains one step and tests one, on generated data."""
+import inspect
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from motionbert_mm.engine.command_line import RUNNER_EXTRAS
+from motionbert_mm.registry import check_arguments
+from tests.generated import ROOT
+
+CONFIGS = sorted(path for path in (ROOT / 'configs').rglob('*.py') if '_base_' not in path.parts)
+BASES = sorted((ROOT / 'configs' / '_base_').rglob('*.py'))
+FEW_FRAMES = 27
+
+
+def ids(paths):
+    return [path.relative_to(ROOT / 'configs').as_posix() for path in paths]
+
+
+def shrink(config, store, folder):
+    """Point every data set of a config at generated data, two samples a batch."""
+    for stage in ('train', 'val', 'test'):
+        loader = config.get(f'{stage}_dataloader')
+        if loader is None:
+            continue
+        loader.update(batch_size=2, num_workers=0, persistent_workers=False)
+        data = loader.dataset
+        data.window.num_frames = min(data.window.num_frames, FEW_FRAMES)
+        if data.type == 'SyntheticDataset':
+            data.update(data_root=str(folder / 'synthetic'), num_clips=1, num_frames=40)
+        else:
+            data.update(data_root=str(store), include=[], exclude=[])
+    config.update(work_dir=str(folder / 'work'), log_level='ERROR', launcher='none')
+    return config
+
+
+@pytest.fixture(scope='session')
+def folder(tmp_path_factory):
+    """Where synthetic data is made once for all configs."""
+    return tmp_path_factory.mktemp('configs')
+
+
+def test_there_are_configs():
+    assert CONFIGS and BASES
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=ids(CONFIGS))
+def test_one_step_of_training_and_testing(path, tiny_store, folder):
+    config = shrink(Config.fromfile(path), tiny_store, folder)
+    config.experiment_name = path.stem
+    runner = Runner.from_cfg(config)
+    loader = runner.train_loop.dataloader
+    wrapper = runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
+    trained = [value for value in runner.model.parameters() if value.requires_grad]
+    before = [value.clone() for value in trained]
+    losses = runner.model.train().train_step(next(iter(loader)), wrapper)
+    assert all(torch.isfinite(value) for value in losses.values()) and losses['loss'] > 0
+    assert sum(not torch.equal(*pair) for pair in zip(trained, before)) > len(trained) / 2
+    for loop in filter(None, (runner.val_loop, runner.test_loop)):
+        batch = next(iter(loop.dataloader))
+        loop.evaluator.process(data_samples=runner.model.eval().test_step(batch), data_batch=batch)
+        metrics = loop.evaluator.evaluate(2)
+        assert metrics and all(value == value for value in metrics.values())
+
+
+@pytest.mark.parametrize('path', CONFIGS, ids=ids(CONFIGS))
+def test_no_key_is_dead(path):
+    config = Config.fromfile(path).to_dict()
+    check_arguments(config)
+    known = {*inspect.signature(Runner).parameters, *RUNNER_EXTRAS}
+    used = repr({key: value for key, value in config.items() if key in known})
+    dead = [key for key, value in config.items() if key not in known and repr(value) not in used]
+    assert dead == []
+
+
+@pytest.mark.parametrize('path', CONFIGS + BASES, ids=ids(CONFIGS + BASES))
+def test_every_config_loads_alone(path):
+    assert Config.fromfile(path).to_dict()
+
+
+def test_a_key_that_no_class_takes_fails(tiny_store, folder):
+    config = shrink(Config.fromfile(CONFIGS[0]), tiny_store, folder)
+    config.model.backbone.dims = 3
+    with pytest.raises(TypeError, match='config.model.backbone has dims, which DSTformer does not take'):
+        check_arguments(config.to_dict())
+    with pytest.raises(TypeError, match='DSTformer has dims, which DSTformer does not take; it takes in_channels, '):
+        Runner.from_cfg(config)

@@ -1,0 +1,211 @@
+"""Print the parameters of a model and the multiply-accumulate operations (MACs) of one clip.
+
+Counted are matrix products and convolutions of one forward pass, attention included; norms, activations and
+additions are not. One MAC is two FLOPs. Flip averaging at test time runs the network twice.
+"""
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Optional
+
+import torch
+from mmengine.config import DictAction
+from mmengine.logging import print_log
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from motionbert_mm.engine.command_line import EXPECTED, describe_error, read_config
+from motionbert_mm.models.motion_model import MotionModel
+from motionbert_mm.registry import MODELS, build
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one model costs.
+
+    Attributes:
+        shape: (B, M, T, J, C) of the input.
+        parameters: part -> (parameters, trainable ones among them); 'total' is the whole model.
+        macs: part -> MACs of one clip; 'total' is their sum.
+        kinds: 'linear', 'attention', 'convolution' -> MACs of one clip.
+        has_flip: the config averages with the mirrored input at test time.
+    """
+
+    shape: tuple
+    parameters: dict
+    macs: dict
+    kinds: dict
+    has_flip: bool
+
+
+def count_cost(config: Mapping, *, frames: Optional[int] = None, persons: int = 1, batch_size: int = 1) -> Cost:
+    """Build the model of a config and count one forward pass.
+
+    Args:
+        config: a whole config; only ``model`` and the windows of the data sets are read.
+        frames: T; None takes the window of the config's data set.
+        persons: M.
+        batch_size: B; MACs are given per clip.
+
+    Raises:
+        ValueError: no ``MotionModel`` in the config, sizes below 1, or more frames than the model takes.
+    """
+    if 'model' not in config:
+        raise ValueError(f'the config has no model; it holds {sorted(config)}')
+    model = _build_model(config)
+    frames = find_num_frames(config, model) if frames is None else frames
+    if min(frames, persons, batch_size) < 1:
+        raise ValueError(f'frames {frames}, persons {persons} and batch size {batch_size} must be at least 1')
+    shape = (batch_size, persons, frames, model.skeleton.num_joints, getattr(model.backbone, 'in_channels', 3))
+    parameters = {name: _count_parameters(part) for name, part in parts_of(model)}
+    parameters['total'] = _count_parameters(model)
+    try:
+        # Shapes are enough to count: on the meta device nothing is computed.
+        macs, kinds = count_macs(model.to('meta'), torch.zeros(shape, device='meta'))
+    except (NotImplementedError, RuntimeError) as error:
+        print_log(f'counting by a real pass: {str(error).splitlines()[0]}', 'current')
+        macs, kinds = count_macs(_build_model(config), torch.zeros(shape))
+    return Cost(shape=shape, parameters=parameters, macs={name: value / batch_size for name, value in macs.items()},
+                kinds={name: value / batch_size for name, value in kinds.items()},
+                has_flip=model.flip_test)
+
+
+def count_macs(model: nn.Module, inputs: Tensor) -> tuple[dict, dict]:
+    """Count the MACs of one forward pass of ``inputs`` (B, M, T, J, C) by part of the model and by kind."""
+    counter = FlopCounterMode(display=False, custom_mapping=_cpu_attention())
+    macs: dict = dict.fromkeys((name for name, _ in parts_of(model)), 0.0)
+    hooks = []
+    for name, part in parts_of(model):
+        # Hooks subtract on the way in and add on the way out.
+        def before(module: nn.Module, inputs: Any, name: str = name) -> None:
+            macs[name] -= counter.get_total_flops() / 2
+
+        def after(module: nn.Module, inputs: Any, output: Any, name: str = name) -> None:
+            macs[name] += counter.get_total_flops() / 2
+
+        hooks += [part.register_forward_pre_hook(before), part.register_forward_hook(after)]
+    with torch.no_grad(), counter:
+        features = model(inputs)
+        for head in model.heads.values():
+            head(features)
+    for hook in hooks:
+        hook.remove()
+    macs['total'] = counter.get_total_flops() / 2
+    kinds: dict = {}
+    for operator, flops in counter.get_flop_counts()['Global'].items():
+        kinds[_kind(str(operator))] = kinds.get(_kind(str(operator)), 0.0) + flops / 2
+    return macs, kinds
+
+
+def parts_of(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Yield backbone, neck, every head and whatever else has parameters, with its name."""
+    for name, part in model.named_children():
+        if isinstance(part, nn.ModuleDict):
+            yield from ((f'{name}.{key}', child) for key, child in part.items())
+        elif next(part.parameters(), None) is not None:
+            yield name, part
+
+
+def find_num_frames(config: Mapping, model: nn.Module) -> int:
+    """Return T: of the first data set with a window, else the most frames that the backbone takes."""
+    for loader in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
+        for window in _find(config.get(loader) or {}, 'window'):
+            if 'num_frames' in window:
+                return int(window['num_frames'])
+    frames = getattr(model.backbone, 'max_frames', None)
+    if frames is None:
+        raise ValueError('neither a data set of the config nor its backbone says how many frames a clip has; '
+                         'give --frames')
+    return int(frames)
+
+
+def _find(config: Any, key: str) -> Iterator[Any]:
+    """Yield every value under ``key`` in nested containers, outer ones first."""
+    if isinstance(config, Mapping):
+        if isinstance(config.get(key), Mapping):
+            yield config[key]
+        config = list(config.values())
+    if isinstance(config, (list, tuple)):
+        for entry in config:
+            yield from _find(entry, key)
+
+
+def _build_model(config: Mapping) -> nn.Module:
+    model = config['model']
+    model = build(MODELS, model.to_dict() if hasattr(model, 'to_dict') else model)
+    if not isinstance(model, MotionModel):
+        raise ValueError(f'the model is a {type(model).__name__}, expected a MotionModel')
+    return model.eval()
+
+
+def _count_parameters(module: nn.Module) -> tuple[int, int]:
+    parameters = list(module.parameters())
+    return sum(p.numel() for p in parameters), sum(p.numel() for p in parameters if p.requires_grad)
+
+
+def _kind(operator: str) -> str:
+    """Name the kind of an ATen operator; weights are two-dimensional, only attention multiplies in batches."""
+    if 'conv' in operator:
+        return 'convolution'
+    return 'attention' if 'bmm' in operator or 'attention' in operator else 'linear'
+
+
+def _cpu_attention() -> dict:
+    """Return the formula of the fused CPU attention, which PyTorch's table lacks."""
+    def flops(query: Any, key: Any, value: Any, *args: Any, **kwargs: Any) -> int:
+        query, key, value = (getattr(tensor, 'shape', tensor) for tensor in (query, key, value))  # each (N, H, L, D)
+        return 2 * math.prod(query[:3]) * key[2] * (query[3] + value[3])
+    operator = getattr(torch.ops.aten, '_scaled_dot_product_flash_attention_for_cpu', None)
+    return {} if operator is None else {operator: flops}
+
+
+def format_cost(cost: Cost) -> str:
+    """Return a table of ``cost`` as text."""
+    lines = [f"one clip (M, T, J, C) = {cost.shape[1:]}, counted with batch size {cost.shape[0]}",
+             f"{'part':<20}{'parameters':>14}{'trainable':>14}{'MACs':>12}{'share':>9}"]
+    total = cost.macs['total']
+    for name, (parameters, trainable) in cost.parameters.items():
+        lines.append(f'{name:<20}{parameters:>14,}{trainable:>14,}{_with_unit(cost.macs[name]):>12}'
+                     f'{_share(cost.macs[name], total):>9}')
+    kinds = sorted(cost.kinds.items(), key=lambda item: -item[1])
+    lines.append('of which ' + ', '.join(f'{name} {_with_unit(macs)} ({_share(macs, total)})' for name, macs in kinds))
+    lines.append(f'{_with_unit(2 * total)}FLOPs (1 MAC = 2 FLOPs)')
+    if cost.has_flip:
+        lines.append(f'with flip averaging (flip_test of the config): {_with_unit(2 * total)} MACs')
+    return '\n'.join(lines)
+
+
+def _with_unit(value: float) -> str:
+    return f'{value / 1e9:.2f} G' if value >= 1e9 else f'{value / 1e6:.2f} M'
+
+
+def _share(value: float, total: float) -> str:
+    return f'{value / total:.1%}' if total else '-'
+
+
+def main(arguments: Optional[list] = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('configs', nargs='+', metavar='CONFIG', help='path of a config file; no checkpoint is needed')
+    parser.add_argument('--frames', type=int, help="frames T (default: the window of the config's data set)")
+    parser.add_argument('--persons', type=int, default=1, help='persons M of a clip (default: 1)')
+    parser.add_argument('--batch-size', type=int, default=1, help='clips counted at once; figures stay per clip')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+                        help='override entries of the config')
+    args = parser.parse_args(arguments)
+    for path in args.configs:
+        try:
+            cost = count_cost(read_config(path, args.cfg_options), frames=args.frames, persons=args.persons,
+                              batch_size=args.batch_size)
+        except EXPECTED as error:
+            print(f'{path}: {describe_error(error)}', file=sys.stderr)
+            sys.exit(2)
+        print(f'{path}\n{format_cost(cost)}')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,128 @@
+"""Draw loss and metric curves of training runs.
+
+LOG is a work dir or a scalars.json in it. One row of panels per LOG: losses, validation errors, validation
+scores. The runs of one work dir, which resuming makes, are joined: where a run repeats iterations, it replaces
+what an earlier one logged.
+"""
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+from tqdm import tqdm
+
+from motionbert_mm.io.atomic import atomic_path
+from motionbert_mm.visualization.artists import save
+from motionbert_mm.visualization.curves import BOOKKEEPING, plot_losses, read_scalars, split_records
+
+SCALARS = Path('vis_data', 'scalars.json')
+
+
+def find_logs(path: Path) -> list[Path]:
+    """Return the scalars.json of every run in a work dir, oldest first; of a file, the file.
+
+    Raises:
+        FileNotFoundError: nothing at ``path``, or no log in it.
+    """
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
+        raise FileNotFoundError(f'{path} does not exist; expected a work dir or its scalars.json')
+    logs = [file for file in (path / SCALARS.name, path / SCALARS) if file.is_file()]
+    logs = logs or sorted(path.glob(f'*/{SCALARS}'))  # the folders are named by date and time
+    if not logs:
+        raise FileNotFoundError(f'{path} holds no TIMESTAMP/{SCALARS.as_posix()}; did a training run log there?')
+    return logs
+
+
+def join_runs(runs: Sequence[Sequence[Mapping]]) -> list[Mapping]:
+    """Join the records of one work dir: a later run cuts off what it repeats of the earlier ones."""
+    joined: list = []
+    for records in runs:
+        first = next((record['step'] for record in records if _is_training(record)), None)
+        if first is not None:
+            repeated = (number for number, record in enumerate(joined)
+                        if _is_training(record) and record['step'] >= first)
+            del joined[next(repeated, len(joined)):]
+        joined += records
+    return joined
+
+
+def _is_training(record: Mapping) -> bool:
+    return 'loss' in record and 'step' in record
+
+
+def choose_curves(records: Sequence[Mapping], patterns: Sequence[str] = ()) -> list[dict]:
+    """Keep the total loss, the curves whose names fit a shell pattern, and the bookkeeping.
+
+    Without patterns the details of a metric, such as ``MPJPE/clip`` beside ``MPJPE``, are left out.
+
+    Raises:
+        ValueError: a pattern that no curve fits; the names are listed.
+    """
+    names = {name for record in records for name in record if name not in BOOKKEEPING}
+    for pattern in patterns:
+        if not any(fnmatch(name, pattern) for name in names):
+            raise ValueError(f'no curve is called {pattern}; there are {", ".join(sorted(names))}')
+    if patterns:
+        kept = {'loss', *(name for name in names if any(fnmatch(name, pattern) for pattern in patterns))}
+    else:
+        kept = {name for name in names if '/' not in name or name.rsplit('/', 1)[0] not in names}
+    return [{name: value for name, value in record.items() if name in kept or name in BOOKKEEPING}
+            for record in records]
+
+
+def summarize(records: Sequence[Mapping]) -> str:
+    """Return the last value of every curve in one line."""
+    losses, metrics = split_records(records)
+    return ', '.join(f'{name} {curve[max(curve)]:.4g} at {max(curve)}' for name, curve in {**losses, **metrics}.items())
+
+
+def draw(logs: Mapping[str, Sequence[Mapping]], path: Path, dpi: float = 150.0) -> None:
+    """Write one picture with a row of panels for each named log."""
+    figures = [plot_losses(records, title=name, dpi=dpi) for name, records in tqdm(
+        logs.items(), desc='drawing', unit='run', disable=None)]
+    if len(figures) == 1:
+        save(figures[0], path)
+        return
+    from matplotlib.image import imsave
+    rows = []
+    for figure in figures:
+        figure.canvas.draw()
+        rows.append(np.asarray(figure.canvas.buffer_rgba()))
+    width = max(row.shape[1] for row in rows)
+    rows = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in rows]
+    with atomic_path(path) as work:
+        imsave(work, np.concatenate(rows))
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('logs', nargs='+', type=Path, metavar='LOG', help='work dir of a run, or its scalars.json')
+    parser.add_argument('--out', type=Path, default=Path('curves.png'), metavar='FILE',
+                        help='picture to write; the suffix chooses the format (default: curves.png)')
+    parser.add_argument('--keys', nargs='+', default=(), metavar='PATTERN',
+                        help="curves to draw besides the loss, e.g. 'MPJPE*' (default: all but the details of metrics)")
+    args = parser.parse_args(arguments)
+    try:
+        logs = {}
+        for path in args.logs:
+            runs = [read_scalars(file) for file in find_logs(path)]
+            logs[str(path)] = choose_curves(join_runs(runs), args.keys)
+        draw(logs, args.out)
+    except (OSError, ValueError, ImportError) as error:
+        print(' '.join(str(error).split()), file=sys.stderr)
+        sys.exit(2)
+    for name, records in logs.items():
+        print(f'{name}: {summarize(records)}')
+    print(f'wrote {args.out}')
+
+
+if __name__ == '__main__':
+    main()
