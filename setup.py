@@ -40,6 +40,7 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     packages=find_packages(include=['motionbert_mm', 'motionbert_mm.*']),
+    package_data={'motionbert_mm': ['datasets/detector_noise.json']},
     python_requires='>=3.9',
     install_requires=read_lines('requirements/runtime.txt'),
     extras_require=read_extras('requirements/optional.txt'),

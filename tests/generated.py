@@ -16,6 +16,7 @@ from mmengine.config import Config
 from motionbert_mm.datasets.motion_store import MotionStoreWriter
 from motionbert_mm.datasets.transforms.noise import pixel_noise
 from motionbert_mm.geometry.camera import orbit_cameras
+from motionbert_mm.geometry.coords import image_space_3d, image_space_factor
 from motionbert_mm.structures.skeleton import get_skeleton
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,7 +66,10 @@ def make_clip(num_frames: int, seed: int, camera: object) -> dict:
     points = camera.to_camera(make_motion(num_frames, seed))
     pixels = camera.project(points)
     detected, confidence = pixel_noise(pixels, np.random.default_rng(seed))
-    return {'keypoints_3d': points, 'keypoints_2d': pixels, 'detected_2d': detected, 'detected_confidence': confidence}
+    root = get_skeleton('h36m').root
+    return {'keypoints_3d': points, 'keypoints_2d': pixels, 'detected_2d': detected, 'detected_confidence': confidence,
+            'keypoints_image': image_space_3d(points, camera.intrinsics, root),
+            'image_factor': image_space_factor(points[:, root, 2], camera.intrinsics)}
 
 
 def write_store(path: Path, clips: dict = CLIPS) -> Path:

@@ -10,13 +10,20 @@ from torch.nn import Parameter
 from torch.optim import SGD
 from torch.utils.data import DataLoader
 
+from motionbert_mm.datasets.mixing import MixedDataset
+
 TINY_BACKBONE = dict(type='DSTformer', max_frames=9, dim=16, depth=1, num_heads=2)
 TINY_HEAD = dict(type='PoseLiftHead', losses=[dict(type='MPJPELoss')])
+MIXED_SAMPLER = SimpleNamespace(dataset=MixedDataset(dict(poses=list(range(4)))), seed=0, epoch=0, rank=0, world_size=1)
 RUNNER = SimpleNamespace(visualizer=SimpleNamespace())  # what a loop touches when it is made
 # {store}: path of a motion store. {tmp}: a directory to write to.
 MINIMAL: dict[str, dict] = {
     # models
     'DSTformer': dict(max_frames=9, dim=16, depth=1, num_heads=2),
+    **{name: dict(max_frames=9, dim=16, depth=1, num_heads=2) for name in (
+        'ParallelStreamTransformer', 'SeriesAttentionTransformer', 'SpaceTimeTransformer', 'TimeSpaceTransformer')},
+    'PoseFormer': dict(max_frames=9, dim=4, depth=1, num_heads=2),
+    'TemporalConvNet': dict(dim=4, channels=16, filter_widths=(3, 3)),
     'RepresentationLayer': dict(in_channels=16, out_channels=8),
     'PoseLiftHead': dict(in_channels=16, losses=[dict(type='MPJPELoss')]),
     'MotionModel': dict(backbone=TINY_BACKBONE, heads=dict(pose=TINY_HEAD),
@@ -28,11 +35,19 @@ MINIMAL: dict[str, dict] = {
     'MotionDataset': dict(data_root='{store}', window=dict(num_frames=9), pipeline=[dict(type='NormalizeCoords')]),
     'SyntheticDataset': dict(data_root='{tmp}/synthetic', num_clips=1, num_frames=20, window=dict(num_frames=9),
                              pipeline=[dict(type='NormalizeCoords')]),
+    'MixedDataset': dict(datasets=dict(poses=dict(type='MotionDataset', data_root='{store}', window=dict(num_frames=9),
+                                               pipeline=[dict(type='NormalizeCoords')]))),
     'ResumableSampler': dict(dataset=list(range(4))),
+    'SourceBatchSampler': dict(sampler=MIXED_SAMPLER, batch_size=2),
     'AddDetectorNoise': {},
+    'AddMixtureNoise': {},
     'ConvertSkeleton': dict(target='h36m16'),
     'NormalizeCoords': {},
+    'OrthographicView': {},
     'PackInputs': {},
+    'ReprojectionTarget': {},
+    'SampleMask': {},
+    'ZeroMissing': {},
     'RandomFlip': {},
     # evaluation
     'Pose3DMetric': {},
@@ -41,6 +56,7 @@ MINIMAL: dict[str, dict] = {
     # engine
     'MainProcessLoggerHook': {},
     'PlainCheckpointHook': {},
+    'CurriculumHook': dict(first_epochs=dict(poses=1)),
     'StepSeedHook': {},
     'ResumableEpochLoop': dict(runner=RUNNER, dataloader=DataLoader([1, 2]), max_epochs=1),
     'BFloat16OptimWrapper': dict(optimizer=SGD([Parameter(zeros(1))], lr=0.1)),
@@ -52,5 +68,11 @@ def arguments(name: str, **places: Any) -> dict:
     """Return the row of a registered class, with ``{store}`` and ``{tmp}`` filled in."""
     if name not in MINIMAL:
         pytest.fail(f'{name} is registered but has no row in tests/minimal.py: add the least arguments that build it')
-    return {key: value.format(**places) if isinstance(value, str) and '{' in value else value
-            for key, value in MINIMAL[name].items()}
+    return _filled(MINIMAL[name], places)
+
+
+def _filled(value: Any, places: dict) -> Any:
+    """Fill places in, at any depth."""
+    if isinstance(value, dict):
+        return {key: _filled(entry, places) for key, entry in value.items()}
+    return value.format(**places) if isinstance(value, str) and '{' in value else value

@@ -34,7 +34,8 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('checkpoint', type=Path, help='written by tools/train.py or tools/model_converters/')
-    parser.add_argument('keypoints', type=Path, help='.npy, .npz, or .json of AlphaPose or in COCO style')
+    parser.add_argument('keypoints', type=Path,
+                        help='.npy, .npz, .json of AlphaPose or in COCO style, or a folder of OpenPose JSON files')
     parser.add_argument('--skeleton', help='joint order of the keypoints, such as coco17 or halpe26; '
                                            'JSON files may leave it out')
     parser.add_argument('--image-size', type=float, nargs=2, required=True, metavar=('W', 'H'),
@@ -64,7 +65,7 @@ def check_args(args: argparse.Namespace) -> None:
     if not all(side > 0 and np.isfinite(side) for side in args.image_size):
         raise ValueError(f'--image-size must be two positive numbers, got {args.image_size}')
     if not args.no_animation:
-        check_format(f'{args.keypoints.stem}.{args.format}')
+        check_format(f'motion.{args.format}')
     _check_device(args.device)
 
 
@@ -87,7 +88,7 @@ def save_motion(path: Path, result: LiftResult, joints: tuple, frame_ids: np.nda
 
 def write_outputs(args: argparse.Namespace, track: KeypointTrack, result: LiftResult, joints: tuple) -> list[Path]:
     """Write numbers and pictures; return their paths."""
-    name = args.keypoints.stem
+    name = args.keypoints.absolute().stem
     paths = [args.out / f'{name}_3d.npz', args.out / f'{name}_strip.png', args.out / f'{name}.{args.format}']
     shown = {'keypoints_2d': track.keypoints, 'confidence': track.confidence, 'skeleton_2d': track.skeleton,
              'title': name}

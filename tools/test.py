@@ -2,13 +2,18 @@
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
 
 from mmengine.config import Config, DictAction
+from mmengine.dist import master_only
 from mmengine.runner import Runner
 
 from motionbert_mm.checkpoints.load import load_weights, read_checkpoint
 from motionbert_mm.engine.command_line import one_line_errors, read_config
 from motionbert_mm.engine.distributed import process_group
+from motionbert_mm.io.atomic import atomic_path
 
 
 def parse_args() -> argparse.Namespace:
@@ -17,7 +22,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='path of a config file')
     parser.add_argument('checkpoint', help='path of a checkpoint')
     parser.add_argument('--work-dir', help='where logs go (default: work_dirs/<config name>)')
-    parser.add_argument('--dump', metavar='OUT.npz', help='write the predictions, one array per sequence')
+    parser.add_argument('--json', type=Path, metavar='OUT.json', help='write the metrics, name to value')
+    parser.add_argument('--dump', metavar='OUT.npz', help='write predictions and ground truth of all sequences; '
+                        'tools/analysis_tools/eval_predictions.py measures them again under any protocol')
     parser.add_argument('--show-dir', metavar='DIR', help='write a picture of some sequences, prediction against truth')
     parser.add_argument('--tta', action=argparse.BooleanOptionalAction, default=None,
                         help='average with the mirrored input (default: flip_test of the config)')
@@ -31,16 +38,28 @@ def parse_args() -> argparse.Namespace:
 def load_config(args: argparse.Namespace) -> Config:
     """Read the config and apply the command line to it."""
     config = read_config(args.config, args.cfg_options, work_dir=args.work_dir, launcher=args.launcher)
+    missing = [name for name in ('model', 'test_dataloader', 'test_evaluator') if name not in config]
+    if missing:
+        raise ValueError(f'{args.config} has no {", ".join(missing)}, so there is nothing to test; it holds '
+                         f'{", ".join(sorted(config))}')
     config.load_from, config.resume = None, False
     if args.tta is not None:
         config.model.flip_test = args.tta
     evaluators = config.test_evaluator if isinstance(config.test_evaluator, list) else [config.test_evaluator]
     if args.dump:
-        evaluators = [*evaluators, dict(type='DumpPredictions', out_file=args.dump)]
+        protocol = next(filter(None, (evaluator.get('protocol') for evaluator in evaluators)), None)
+        evaluators = [*evaluators, dict(type='DumpPredictions', out_file=args.dump, protocol=protocol)]
     if args.show_dir:
         evaluators = [*evaluators, dict(type='DrawPredictions', show_dir=args.show_dir)]
     config.test_evaluator = evaluators
     return config
+
+
+@master_only
+def write_metrics(path: Path, metrics: Mapping[str, float]) -> None:
+    """Write metrics as one JSON object."""
+    with atomic_path(path) as work:
+        work.write_text(json.dumps({name: float(value) for name, value in metrics.items()}, indent=1))
 
 
 def main() -> None:
@@ -53,7 +72,9 @@ def main() -> None:
         runner = Runner.from_cfg(config)
         model = getattr(runner.model, 'module', runner.model)
         load_weights(model, checkpoint.get('state_dict', checkpoint), args.checkpoint)
-        runner.test()
+        metrics = runner.test()
+        if args.json:
+            write_metrics(args.json, metrics)
 
 
 if __name__ == '__main__':

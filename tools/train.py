@@ -48,7 +48,8 @@ def load_config(args: argparse.Namespace) -> Config:
 
 def check_checkpoint(config: Config) -> None:
     """Read the file that training starts from once, safely, before the Runner does with less to say."""
-    path = find_latest_checkpoint(config.work_dir) if config.resume and not config.load_from else config.load_from
+    source = config.get('load_from')
+    path = find_latest_checkpoint(config.work_dir) if config.get('resume') and not source else source
     if path and '://' not in path:
         read_checkpoint(path)
 

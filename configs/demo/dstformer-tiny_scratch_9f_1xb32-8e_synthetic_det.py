@@ -1,9 +1,8 @@
-_base_ = ['../_base_/models/dstformer_small.py', '../_base_/datasets/synthetic_9f.py',
+_base_ = ['../_base_/models/dstformer_tiny.py', '../_base_/datasets/synthetic_9f.py',
           '../_base_/schedules/adamw_onecycle.py', '../_base_/default_runtime.py']
 # Small enough to learn something in two minutes on two CPU cores.
 max_epochs = 8
 train_cfg = dict(max_epochs=max_epochs, val_interval=2)
 param_scheduler = [dict(type='OneCycleLR', eta_max=2e-3, total_steps=max_epochs, pct_start=0.1, by_epoch=True,
                         convert_to_iter_based=True)]
-model = dict(backbone=dict(max_frames=9, depth=2))
 float32_matmul_precision = 'medium'

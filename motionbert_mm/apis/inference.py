@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from motionbert_mm.checkpoints.load import load_model
-from motionbert_mm.datasets import PackInputs, collate_batch
+from motionbert_mm.datasets.loading import collate_batch
+from motionbert_mm.datasets.transforms import PackInputs
 from motionbert_mm.datasets.windows import sliding_windows
 from motionbert_mm.registry import TRANSFORMS, build
 from motionbert_mm.structures.skeleton import convert, get_skeleton

@@ -1,8 +1,9 @@
 """Data sets, their windows and transforms."""
+from motionbert_mm.datasets import transforms
 from motionbert_mm.datasets.base import MotionDataset
 from motionbert_mm.datasets.loading import ResumableSampler, collate_batch
+from motionbert_mm.datasets.mixing import MixedDataset, SourceBatchSampler
 from motionbert_mm.datasets.synthetic import SyntheticDataset
-from motionbert_mm.datasets.transforms import AddDetectorNoise, ConvertSkeleton, NormalizeCoords, PackInputs, RandomFlip
 
-__all__ = ['AddDetectorNoise', 'ConvertSkeleton', 'MotionDataset', 'NormalizeCoords', 'PackInputs', 'RandomFlip',
-           'ResumableSampler', 'SyntheticDataset', 'collate_batch']
+__all__ = ['MixedDataset', 'MotionDataset', 'ResumableSampler', 'SourceBatchSampler', 'SyntheticDataset',
+           'collate_batch', 'transforms']

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import copy
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatch
 from typing import Any, Callable, Optional
 
@@ -16,8 +16,8 @@ from motionbert_mm.datasets.windows import WindowPlan
 from motionbert_mm.registry import DATASETS, TRANSFORMS, build
 from motionbert_mm.structures.skeleton import get_skeleton
 
-# Where the network's 2D input comes from: (keypoints array, confidence array or None for certainty).
-INPUT_ARRAYS = {'detected': ('detected_2d', 'detected_confidence'), 'exact': ('keypoints_2d', None)}
+# Where the network's 2D input comes from: (keypoints array, confidence array or None for certainty), or nowhere.
+INPUT_ARRAYS = {'detected': ('detected_2d', 'detected_confidence'), 'exact': ('keypoints_2d', None), None: ()}
 
 
 @DATASETS.register_module()
@@ -32,9 +32,12 @@ class MotionDataset(Dataset):
     Args:
         data_root: directory of the store.
         window: arguments of ``WindowPlan``, e.g. ``dict(num_frames=243, stride=81)``.
-        input_2d: 'detected' takes the noisy detections, 'exact' the projected truth with confidence 1.
+        input_2d: 'detected' takes the noisy detections, 'exact' the projected truth with confidence 1; None reads no
+            2D, for stores of 3D alone that a transform of the pipeline looks at.
         targets: arrays of the store to fetch besides the input, e.g. ``('keypoints_3d',)``.
         pipeline: configs of transforms.
+        pipeline_changes: name of a transform of ``pipeline`` -> arguments to change, or None to leave it out; for
+            configs that inherit, and the command line, which cannot reach into a list.
         include: shell patterns of clip names to use, e.g. ``['*/walking/*']``; none is all.
         exclude: shell patterns of clip names to leave out.
         num_persons: M; None is the most of any clip. Absent persons are zero and not visible.
@@ -46,14 +49,15 @@ class MotionDataset(Dataset):
         ValueError: no clip or window is left, an array is missing, or joints do not fit the skeleton.
     """
 
-    def __init__(self, data_root: str, *, window: dict, input_2d: str = 'detected',
+    def __init__(self, data_root: str, *, window: dict, input_2d: Optional[str] = 'detected',
                  targets: Sequence[str] = ('keypoints_3d',), pipeline: Sequence[dict] = (),
+                 pipeline_changes: Optional[Mapping[str, Optional[dict]]] = None,
                  include: Sequence[str] = (), exclude: Sequence[str] = (), num_persons: Optional[int] = None,
                  test_mode: bool = False, seed: int = 0) -> None:
         self.store = MotionStore(data_root)
         self.skeleton = get_skeleton(self.store.skeleton)
         if input_2d not in INPUT_ARRAYS:
-            raise ValueError(f'input_2d is {input_2d!r}, expected one of {sorted(INPUT_ARRAYS)}')
+            raise ValueError(f'input_2d is {input_2d!r}, expected one of {list(INPUT_ARRAYS)}')
         self.input_2d, self.targets = input_2d, tuple(targets)
         self._check_arrays()
         self.clips = [clip for clip in self.store.clips if _is_selected(clip.name, include, exclude)]
@@ -64,7 +68,7 @@ class MotionDataset(Dataset):
         self.windows = WindowPlan([clip.length for clip in self.clips], **window)
         self._clip_rows = np.array([[clip.start, clip.length, clip.persons] for clip in self.clips])
         self._clip_meta = _columns(self.clips)
-        self.pipeline: list[Callable] = [build(TRANSFORMS, transform) for transform in pipeline]
+        self.pipeline: list[Callable] = [build(TRANSFORMS, step) for step in change_steps(pipeline, pipeline_changes)]
         self.test_mode, self.seed = test_mode, seed
         # Epoch and seed of the run, in shared memory: seen by workers that are alive.
         self._epoch = torch.zeros(2, dtype=torch.int64).share_memory_()
@@ -102,15 +106,16 @@ class MotionDataset(Dataset):
         person = np.arange(self.num_persons)[:, None]  # (M, 1)
         is_there = person < persons  # (B, M, 1)
         rows = start + np.where(is_there, person, 0) * length + frames[:, None]  # (B, M, T)
-        keypoints, confidence = INPUT_ARRAYS[self.input_2d]
         results = {name: self.store.gather(name, rows) for name in self.targets}
-        results['keypoints_2d'] = self.store.gather(keypoints, rows)
-        shape = results['keypoints_2d'].shape[:-1]  # (B, M, T, J)
-        results['confidence'] = self.store.gather(confidence, rows) if confidence else np.ones(shape, np.float32)
-        results['visible'] = np.broadcast_to((is_inside[:, None] & is_there)[..., None], shape)
+        if self.input_2d:
+            keypoints, confidence = INPUT_ARRAYS[self.input_2d]
+            results['keypoints_2d'] = self.store.gather(keypoints, rows)
+            results['confidence'] = (self.store.gather(confidence, rows) if confidence else
+                                     np.ones(results['keypoints_2d'].shape[:-1], np.float32))
         if not is_there.all():
-            for name in ('keypoints_2d', 'confidence', *self.targets):
-                results[name] = _zero_absent(results[name], is_there)
+            results = {name: _zero_absent(values, is_there) for name, values in results.items()}
+        results['visible'] = np.broadcast_to((is_inside[:, None] & is_there)[..., None],
+                                             (*rows.shape, self.skeleton.num_joints))
         meta = {name: column[clips] if isinstance(column, np.ndarray) else [column[clip] for clip in clips]
                 for name, column in self._clip_meta.items()}
         return {**results, **meta, 'frame_ids': frames, 'fps': np.full(len(clips), self.store.fps, np.float32),
@@ -123,10 +128,29 @@ class MotionDataset(Dataset):
             raise ValueError(f'{self.store.path} has no {", ".join(missing)}; it holds {sorted(self.store.arrays)}. '
                              f'Convert with them, or change input_2d ({self.input_2d!r}) or targets of the data set')
         for name in needed:
-            joints = self.store.arrays[name].shape[1]
-            if 'keypoints' in name and joints != self.skeleton.num_joints:
-                raise ValueError(f'{self.store.path}: {name} has {joints} joints, skeleton {self.skeleton.name!r} '
+            shape = self.store.arrays[name].shape
+            if 'keypoints' in name and shape[1] != self.skeleton.num_joints:
+                raise ValueError(f'{self.store.path}: {name} has {shape[1]} joints, skeleton {self.skeleton.name!r} '
                                  f'has {self.skeleton.num_joints}; convert again with the right skeleton')
+
+
+def change_steps(pipeline: Sequence[dict], changes: Optional[Mapping[str, Optional[dict]]]) -> list[dict]:
+    """Return the configs of a pipeline with the arguments of some transforms changed, or without them.
+
+    Args:
+        pipeline: configs of transforms.
+        changes: name of a transform -> arguments, or None to leave it out.
+
+    Raises:
+        ValueError: a name that is not in the pipeline.
+    """
+    changes = changes or {}
+    names = [step['type'] for step in pipeline]
+    unknown = sorted(set(changes) - set(names))
+    if unknown:
+        raise ValueError(f'pipeline_changes names {", ".join(unknown)}, but the pipeline has {", ".join(names)}')
+    return [{**step, **changes.get(name, {})} for name, step in zip(names, pipeline)
+            if changes.get(name, step) is not None]
 
 
 def _is_selected(name: str, include: Sequence[str], exclude: Sequence[str]) -> bool:

@@ -28,7 +28,8 @@ FORMAT_VERSION = 1
 INDEX_NAME = 'index.json'
 RELEASE_BYTES = 64 << 20  # give mapped pages back after this much reading
 FAULT_AROUND = 64 << 10  # Linux maps this much around a page that is read
-UNITS = {'keypoints_3d': 'mm, camera frame', 'keypoints_2d': 'px', 'detected_2d': 'px', 'smpl_pose': 'rad'}
+UNITS = {'keypoints_3d': 'mm, camera frame', 'keypoints_2d': 'px', 'detected_2d': 'px', 'smpl_pose': 'rad',
+         'keypoints_image': 'px, depth from the root in px', 'image_factor': 'mm per px'}
 
 
 @dataclass(frozen=True)
@@ -168,18 +169,22 @@ class MotionStoreWriter:
     Use as a context manager; an exception inside leaves nothing behind.
 
     Args:
-        path: the directory to make; an existing store there is replaced at the end.
+        path: the directory to make; an existing store there is replaced at the end, and so is what a link points to.
         skeleton: name of the joint set of every keypoint array.
         fps: frames per second of every clip.
         info: free facts about the source, kept in the index.
 
     Raises:
-        ValueError: at ``add_clip``, for NaN or infinite numbers, wrong shapes, no frames or a repeated name.
+        ValueError: no frame rate, or a path that holds something else; at ``add_clip``, for NaN or infinite numbers,
+            wrong shapes, no frames or a repeated name.
+        OSError: the directory cannot be made or written.
     """
 
     def __init__(self, path: str | os.PathLike, *, skeleton: str, fps: float, info: Optional[dict] = None) -> None:
         self.path = Path(path)
         self.skeleton, self.fps, self.info = skeleton, float(fps), dict(info or {})
+        if not 0 < self.fps < np.inf:
+            raise ValueError(f'{self.path}: frame rate {self.fps:g}, expected a positive number')
         if self.path.is_file():
             raise ValueError(f'{self.path} is a file; a motion store is a directory, choose another name')
         if self.path.exists() and not (self.path / INDEX_NAME).is_file() and any(self.path.iterdir()):
@@ -191,8 +196,9 @@ class MotionStoreWriter:
         self._num_rows = 0
 
     def __enter__(self) -> MotionStoreWriter:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._work_dir = Path(tempfile.mkdtemp(prefix=f'.{self.path.name}.', dir=self.path.parent))
+        self._target = self.path.resolve()  # links stay, and both names lie on one disk
+        self._target.parent.mkdir(parents=True, exist_ok=True)
+        self._work_dir = Path(tempfile.mkdtemp(prefix=f'.{self._target.name}.', dir=self._target.parent))
         return self
 
     def __exit__(self, error_type: Any, error: Any, trace: Any) -> None:
@@ -262,9 +268,9 @@ class MotionStoreWriter:
                  'clips': [asdict(clip) for clip in self._clips]}
         (self._work_dir / INDEX_NAME).write_text(json.dumps(index), encoding='utf-8')
         os.chmod(self._work_dir, 0o755)  # mkdtemp makes it private
-        if self.path.exists():
-            shutil.rmtree(self.path)
-        os.replace(self._work_dir, self.path)
+        if self._target.exists():
+            shutil.rmtree(self._target)
+        os.replace(self._work_dir, self._target)
 
 
 @dataclass

@@ -12,35 +12,43 @@ from typing import Any, Optional, Union
 import numpy as np
 
 Rng = Union[np.random.Generator, np.random.RandomState]
+KINDS = ('sliding', 'centre', 'uniform', 'resample', 'official')
+TAILS = ('drop', 'shift', 'pad')
 
 
 class WindowPlan:
     """Number the windows of many clips and compute the frames of any of them, a batch at a time.
 
     Nothing is stored per window but what a formula needs, so that a window per frame of millions of frames
-    costs no memory.
+    costs no memory. Only stretched clips of ``kind='official'`` keep their frames.
 
     Args:
         lengths: frames of each clip.
         num_frames: T of a window.
         kind: 'sliding' windows every ``stride`` frames; 'centre': one window around every frame, edges
             replicated; 'uniform' and 'resample': the whole clip brought to T frames, see
-            ``uniform_indices`` and ``resample_indices``.
-        stride: of sliding windows; None is ``num_frames``, no overlap.
+            ``uniform_indices`` and ``resample_indices``; 'official': the clips of MotionBERT, see
+            ``official_clips``.
+        stride: of sliding and official windows; None is ``num_frames``, no overlap.
         dilation: step between the frames of a window (P-STMO's temporal downsampling).
         tail: frames after the last full sliding window: 'drop', 'shift' (a last window that ends with the
             clip and overlaps its neighbour) or 'pad' (a last window with the edge replicated).
         jitter: start sliding windows up to ``stride`` - 1 frames later, drawn anew every time.
+        seed: of the stretched clips of 'official', drawn once. A ``RandomState`` goes on where another plan stopped,
+            as the test clips of Human3.6M do after the training clips in the official code.
 
     Raises:
-        ValueError: unknown names, numbers below 1, or no window in any clip.
+        ValueError: unknown names, numbers below 1, options that 'official' has not, or no window in any clip.
     """
 
     def __init__(self, lengths: Sequence[int], *, num_frames: int, kind: str = 'sliding',
-                 stride: Optional[int] = None, dilation: int = 1, tail: str = 'shift', jitter: bool = False) -> None:
-        if kind not in ('sliding', 'centre', 'uniform', 'resample') or tail not in ('drop', 'shift', 'pad'):
-            raise ValueError(f"window kind {kind!r} and tail {tail!r}: expected kind 'sliding', 'centre', 'uniform' or "
-                             "'resample' and tail 'drop', 'shift' or 'pad'")
+                 stride: Optional[int] = None, dilation: int = 1, tail: str = 'shift', jitter: bool = False,
+                 seed: Union[int, np.random.RandomState] = 0) -> None:
+        if kind not in KINDS or tail not in TAILS:
+            raise ValueError(f'window kind {kind!r} and tail {tail!r}: expected kind in {KINDS} and tail in {TAILS}')
+        if kind == 'official' and (dilation != 1 or jitter):
+            raise ValueError(f"window kind 'official' takes every frame and always the same clips, got dilation "
+                             f"{dilation} and jitter {jitter}; use kind='sliding' for these")
         stride = num_frames * dilation if stride is None else stride
         if min(num_frames, stride, dilation) < 1:
             raise ValueError(f'num_frames {num_frames}, stride {stride} and dilation {dilation} must be at least 1')
@@ -48,6 +56,7 @@ class WindowPlan:
         self.tail, self.jitter = tail, jitter
         self.lengths = np.asarray(lengths, np.int64)
         self.span = (num_frames - 1) * dilation + 1
+        self._stretched, self._stretched_row = self._draw_stretched(seed)
         self._ends = np.cumsum(self._count())
         if not len(self):
             raise ValueError(f'no clip is as long as a window of {self.span} frames (longest: {self.lengths.max()}); '
@@ -63,11 +72,23 @@ class WindowPlan:
         if self.kind == 'centre':
             return self.lengths
         beyond = self.lengths - self.span  # frames after the first window
-        if self.tail == 'drop':
-            return np.maximum(beyond // self.stride + 1, 0)
+        if self.kind == 'official' or self.tail == 'drop':
+            return np.where(self._stretched_row >= 0, 1, np.maximum(beyond // self.stride + 1, 0))
         count = np.maximum(-(-beyond // self.stride), 0) + 1
         # A stride above the span can step over the end, where 'pad' would make a window of nothing but padding.
         return np.minimum(count, -(-self.lengths // self.stride)) if self.tail == 'pad' else count
+
+    def _draw_stretched(self, seed: Union[int, np.random.RandomState]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the frames (K, T) of the K clips that are stretched to a window, and each clip's row there or -1."""
+        # Official: the last clip is dropped where it is too short.
+        is_short = (self.lengths[:-1] < self.num_frames) & (self.kind == 'official')
+        short, rows = np.flatnonzero(is_short), np.full(len(self.lengths), -1)
+        rows[short] = np.arange(len(short))
+        rng = seed if isinstance(seed, np.random.RandomState) else np.random.RandomState(seed)
+        frames = np.empty((len(short), self.num_frames), np.int32)
+        for row, clip in enumerate(short):
+            frames[row] = resample_indices(self.lengths[clip], self.num_frames, rng)
+        return frames, rows
 
     def frames(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return clip (B,), frames (B, T) and whether a frame lies inside its clip (B, T), for windows (B,)."""
@@ -83,6 +104,8 @@ class WindowPlan:
         number = indices - (self._ends[clips - 1] * (clips > 0))
         starts = self._starts(number, lengths, rng)
         frames = starts[:, None] + np.arange(self.num_frames) * self.dilation
+        row = self._stretched_row[clips]
+        frames[row >= 0] = self._stretched[row[row >= 0]]
         inside = (frames >= 0) & (frames < lengths[:, None])
         return clips, np.clip(frames, 0, lengths[:, None] - 1), inside
 

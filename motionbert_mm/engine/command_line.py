@@ -17,7 +17,7 @@ from motionbert_mm.datasets.windows import WindowPlan
 from motionbert_mm.registry import check_arguments, refuse_unknown_keys
 
 # What a user, a config or a file can cause; anything else is a bug and keeps its traceback.
-EXPECTED = (FileNotFoundError, KeyError, TypeError, ValueError)
+EXPECTED = (OSError, KeyError, TypeError, ValueError)
 # Entries that the Runner reads besides its own arguments.
 RUNNER_EXTRAS = ('activation_checkpointing', 'compile', 'custom_imports', 'efficient_conv_bn_eval',
                  'find_unused_parameters', 'float32_matmul_precision', 'model_wrapper_cfg', 'sync_bn')
@@ -37,10 +37,14 @@ def read_config(path: str, options: Optional[Mapping[str, Any]] = None, *, work_
         FileNotFoundError: no such file.
         KeyError: an option that nothing reads.
         TypeError: an argument that no class takes.
+        ValueError: the file is not Python.
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f'config {path} does not exist')
-    config = Config.fromfile(path)
+    try:
+        config = Config.fromfile(path)
+    except SyntaxError as error:
+        raise ValueError(f'config {path} is not Python: {error}') from None
     check_options(options or {})
     config.merge_from_dict(dict(options or {}))
     check_arguments(config.to_dict())
@@ -66,8 +70,11 @@ def check_loaders(config: Config) -> None:
         loader = config.get(f'{stage}_dataloader') or {}
         place = f'config.{stage}_dataloader'
         refuse_unknown_keys(loader, DataLoader, place, extra=('num_batch_per_epoch',))
-        window = loader.get('dataset', {}).get('window', {})
-        refuse_unknown_keys(window, WindowPlan, f'{place}.dataset.window')
+        dataset = loader.get('dataset', {})
+        sources = dataset.get('datasets') or {'': dataset}
+        for name, source in sources.items():
+            inner = f'.datasets.{name}' if name else ''
+            refuse_unknown_keys(source.get('window', {}), WindowPlan, f'{place}.dataset{inner}.window')
 
 
 @contextmanager

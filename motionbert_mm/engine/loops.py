@@ -11,12 +11,18 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
     """Continue an interrupted epoch with its next batch.
 
     MMEngine's own loop starts the epoch again, so that a run resumed from a checkpoint of mid-epoch sees
-    some samples twice. Needs ``ResumableSampler``, which leaves out what was done without loading it.
+    some samples twice. Needs ``ResumableSampler`` or ``SourceBatchSampler``, which leave out what was done without
+    loading it; with the latter, epochs may differ in length.
     """
+
+    @property
+    def max_iters(self) -> int:
+        """Number of iterations of the whole training."""
+        return self._iterations(self._max_epochs)
 
     def run_epoch(self) -> None:
         """Iterate one epoch, or the rest of it."""
-        done = self._iter - self._epoch * len(self.dataloader)
+        done = self._iter - self._iterations(self._epoch)
         self.runner.call_hook('before_train_epoch')
         self.runner.model.train()
         if done:
@@ -26,14 +32,24 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
         self.runner.call_hook('after_train_epoch')
         self._epoch += 1
 
+    def _iterations(self, epochs: int) -> int:
+        """Number of iterations of the first epochs."""
+        batches = self.dataloader.batch_sampler
+        if hasattr(batches, 'num_batches'):
+            return sum(batches.num_batches(epoch) for epoch in range(epochs))
+        return epochs * len(self.dataloader)
+
     def _skip(self, num_batches: int) -> None:
-        if not 0 < num_batches <= len(self.dataloader):
+        length = self._iterations(self._epoch + 1) - self._iterations(self._epoch)
+        if not 0 < num_batches <= length:
             raise ValueError(
-                f'the checkpoint stands at iteration {self._iter} of epoch {self._epoch}, but an epoch of this config '
-                f'has {len(self.dataloader)} iterations; resume with the batch size, number of processes and data '
+                f'the checkpoint stands at iteration {self._iter} of epoch {self._epoch}, but that epoch has '
+                f'{length} iterations in this config; resume with the batch size, number of processes and data '
                 'that the run was started with, or start anew with load_from')
-        sampler = self.dataloader.sampler
-        if not hasattr(sampler, 'skip'):
-            raise TypeError(f'{type(sampler).__name__} cannot start in the middle of an epoch; set '
+        if hasattr(self.dataloader.batch_sampler, 'skip'):
+            self.dataloader.batch_sampler.skip(num_batches)
+        elif hasattr(self.dataloader.sampler, 'skip'):
+            self.dataloader.sampler.skip(num_batches * self.dataloader.batch_size)
+        else:
+            raise TypeError(f'{type(self.dataloader.sampler).__name__} cannot start in the middle of an epoch; set '
                             "train_dataloader.sampler=dict(type='ResumableSampler', shuffle=True)")
-        sampler.skip(num_batches * self.dataloader.batch_size)

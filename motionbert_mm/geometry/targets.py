@@ -44,37 +44,75 @@ def encode_image_space(keypoints_3d: Optional[np.ndarray], root: int, meta: dict
     """Express (B, M, T, J, 3) millimetres as MotionBERT's 2.5D pose, relative to the root.
 
     x and y are the projection in pixels, z is the depth behind the root in pixels at the root's scale; all
-    are divided by half the image width. The millimetres per pixel of each frame go into the record; without
-    3D truth they are unknown, NaN.
+    are divided by half the image width. Where ``meta`` holds the pose in pixels already (``keypoints_image``, from
+    official files or an orthographic view), it is taken as it is. The millimetres per pixel of each frame go into
+    the record; without 3D truth they are unknown, NaN.
     """
-    image_size = meta['image_size']
-    record = {'target': 'image_space', 'root': _shared(root, image_size), 'image_size': image_size}
-    if keypoints_3d is None:
-        return None, {**record, 'factor': np.full((len(image_size), 1, 1), np.nan, np.float32)}
-    # Absent persons are all zero, which projects to nothing finite; in front of the camera their target is zero.
-    is_absent = ~keypoints_3d.any(axis=(-2, -1))  # (B, M, T)
-    keypoints_3d = keypoints_3d + is_absent[..., None, None] * np.array([0.0, 0.0, UNIT_MM], keypoints_3d.dtype)
-    unit = screen_to_unit(image_space_3d(keypoints_3d, meta['intrinsics'], root), image_size)
-    factor = image_space_factor(keypoints_3d[..., root, 2], meta['intrinsics'])  # (B, M, T)
-    return root_relative(unit, root), {**record, 'factor': factor}
+    unit, record = _image_space(keypoints_3d, root, meta, 'image_space')
+    return None if unit is None else root_relative(unit, root), record
 
 
 def decode_image_space(output: Tensor, norm: dict, legs: Limbs) -> Tensor:
     """Invert ``encode_image_space``: (B, M, T, J, 3) weak-perspective millimetres, root at zero.
 
     Where the scale is unknown, the person is taken for an adult of average size, see ``assumed_scale``.
+    Where the record knows the true 2D input, it replaces the predicted x and y (official ``gt_2d``).
     """
+    root = int(norm['root'][0])
+    return root_relative(_millimetres(_with_zero_root(output, root), norm, legs), root)
+
+
+def encode_image_space_global(keypoints_3d: Optional[np.ndarray], root: int, meta: dict) -> tuple:
+    """As ``encode_image_space``, but keep the place in the image and the root's depth from its first frame.
+
+    Official: ``rootrel: False`` of MotionBERT (configs MB_ft_h36m_global).
+    """
+    unit, record = _image_space(keypoints_3d, root, meta, 'image_space_global')
+    if unit is not None:
+        start = unit[:, :, :1, root:root + 1, 2]  # (B, M, 1, 1)
+        unit = np.concatenate([unit[..., :2], (unit[..., 2] - start)[..., None]], axis=-1)
+    return unit, record
+
+
+def decode_image_space_global(output: Tensor, norm: dict, legs: Limbs) -> Tensor:
+    """Invert ``encode_image_space_global``: weak-perspective millimetres from the middle of the image."""
+    return _millimetres(output, norm, legs)
+
+
+def _image_space(keypoints_3d: Optional[np.ndarray], root: int, meta: dict, name: str) -> tuple:
+    """Return the 2.5D pose in units of half the image width, not centred, and the record."""
+    image_size = meta['image_size']
+    record = {'target': name, 'root': _shared(root, image_size), 'image_size': image_size}
+    unknown = np.full((len(image_size), 1, 1), np.nan, np.float32)
+    if 'keypoints_image' in meta:
+        return (screen_to_unit(meta['keypoints_image'], image_size),
+                {**record, 'factor': meta.get('image_factor', unknown)})
+    if keypoints_3d is None:
+        return None, {**record, 'factor': unknown}
+    # Absent persons are all zero, which projects to nothing finite; in front of the camera their target is zero.
+    is_absent = ~keypoints_3d.any(axis=(-2, -1))  # (B, M, T)
+    keypoints_3d = keypoints_3d + is_absent[..., None, None] * np.array([0.0, 0.0, UNIT_MM], keypoints_3d.dtype)
+    unit = screen_to_unit(image_space_3d(keypoints_3d, meta['intrinsics'], root), image_size)
+    return unit, {**record, 'factor': image_space_factor(keypoints_3d[..., root, 2], meta['intrinsics'])}
+
+
+def _millimetres(output: Tensor, norm: dict, legs: Limbs) -> Tensor:
+    """Scale a 2.5D pose (B, M, T, J, 3) in units of half the image width to millimetres."""
+    if 'xy' in norm:
+        given = torch.as_tensor(norm['xy'], dtype=output.dtype, device=output.device)
+        output = torch.cat([given, output[..., 2:]], dim=-1)
     image_size = _per_sample(norm['image_size'], output)
     pixels = unit_to_screen(output, image_size) - unit_to_screen(torch.zeros_like(output), image_size)
     factor = torch.as_tensor(norm['factor'], dtype=output.dtype, device=output.device)  # (B, M, T) mm per pixel
     if factor.isnan().any():
         factor = torch.where(factor.isnan(), assumed_scale(pixels, legs), factor)
-    return _with_zero_root(pixels * factor[..., None, None], int(norm['root'][0]))
+    return pixels * factor[..., None, None]
 
 
 TARGETS = {
     'root_relative': (encode_root_relative, decode_root_relative),
     'image_space': (encode_image_space, decode_image_space),
+    'image_space_global': (encode_image_space_global, decode_image_space_global),
 }
 
 

@@ -1,15 +1,17 @@
 """Read 2D keypoints of one person from arrays or detector JSON, and refuse what a lifter cannot use."""
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Optional, Union
+from typing import Callable, Optional, Union
 
 import numpy as np
 
 from motionbert_mm.io.joint_order import implausible_order, plausible_skeletons
-from motionbert_mm.io.keypoint_json import choose_track, place_on_frames, read_detections
+from motionbert_mm.io.keypoint_json import DetectionFile, choose_track, place_on_frames, read_detections
+from motionbert_mm.io.openpose import OPENPOSE_SKELETONS, is_openpose_folder, read_openpose
+from motionbert_mm.io.plain_files import read_npy, read_npz
+from motionbert_mm.io.tracking import has_crowds, is_tracked, link_people
 from motionbert_mm.structures.skeleton import Skeleton, get_skeleton
 from motionbert_mm.structures.skeleton_table import SKELETONS
 
@@ -17,6 +19,7 @@ from motionbert_mm.structures.skeleton_table import SKELETONS
 WHOLE_BODY = {136: 'halpe26', 133: 'coco17'}
 # AlphaPose writes these; arrays of 17 joints are too ambiguous to guess.
 JSON_SKELETONS = {17: 'coco17', 26: 'halpe26', **WHOLE_BODY}
+EXPECTED = 'expected keypoints as .npy, .npz, .json, or a folder of the frames that OpenPose writes'
 MAX_NORMALISED = 2.0
 # Detector scores may exceed 1 a little; coordinates in their place do so a lot.
 SCORE_RANGE = (-0.1, 10.0)
@@ -49,13 +52,14 @@ def read_keypoints(path: Union[str, Path], *, skeleton: Optional[str] = None,
 
     Accepted: ``.npy`` with (F, J, 2) or (F, J, 3), x, y in pixels and the confidence as third channel; ``.npz`` with
     ``keypoints`` of that shape and, if wanted, ``confidence`` (F, J) and ``frame_ids`` (F,); ``.json`` of
-    AlphaPose or in COCO style. Images of a JSON file without the person are interpolated with confidence 0, and
-    so are single joints at confidence 0.
+    AlphaPose or in COCO style; a folder of one OpenPose JSON per frame. Images of a detector without the person are
+    interpolated with confidence 0, and so are single joints at confidence 0. Several persons without identities are
+    linked over time (``io.tracking``).
 
     Args:
-        path: the file.
+        path: the file or folder.
         skeleton: joint set of the file; for JSON guessed from the number of joints if None.
-        track: person of a JSON file; the one seen in most frames if None.
+        track: person of JSON; the one seen in most frames if None.
         trust_order: accept a joint order that looks wrong.
 
     Returns:
@@ -69,47 +73,41 @@ def read_keypoints(path: Union[str, Path], *, skeleton: Optional[str] = None,
     """
     path = Path(path)
     target = None if skeleton is None else get_skeleton(skeleton)
+    result = _reader_of(path)(path, target, track)
+    check_numbers(path, result, target)
+    result = fill_joints(result)
+    if result.skeleton is not None and not trust_order:
+        check_order(path, result)
+    return result
+
+
+def _reader_of(path: Path) -> Callable:
+    """Return the function that reads this kind of file."""
+    if path.is_dir() and is_openpose_folder(path):
+        return _read_people
     if not path.is_file():
-        kind = 'is a directory, expected a file' if path.is_dir() else 'no such file'
-        raise FileNotFoundError(f'{path}: {kind}; expected keypoints as .npy, .npz or .json')
-    readers = {'.npy': _read_npy, '.npz': _read_npz, '.json': _read_json}
+        kind = 'is a directory without frames of OpenPose' if path.is_dir() else 'no such file'
+        raise FileNotFoundError(f'{path}: {kind}; {EXPECTED}')
+    readers = {'.npy': _read_npy, '.npz': _read_npz, '.json': _read_people}
     if path.suffix.lower() not in readers:
-        raise ValueError(f'{path}: unknown suffix {path.suffix!r}; expected .npy, .npz or .json')
+        raise ValueError(f'{path}: unknown suffix {path.suffix!r}; {EXPECTED}')
     if path.stat().st_size == 0:
         raise ValueError(f'{path}: the file is empty; write it again')
-    result = readers[path.suffix.lower()](path, target, track)
-    _check_numbers(path, result, target)
-    result = _fill_joints(result)
-    if result.skeleton is not None and not trust_order:
-        _check_order(path, result)
-    return result
+    return readers[path.suffix.lower()]
 
 
 def _read_npy(path: Path, skeleton: Optional[Skeleton], track: Optional[Union[int, str]]) -> KeypointTrack:
     """Read one array."""
-    return _from_arrays(path, {'keypoints': _load_numpy(path)}, skeleton, track)
+    return _from_arrays(path, {'keypoints': read_npy(path, 'save it with numpy.save')}, skeleton, track)
 
 
 def _read_npz(path: Path, skeleton: Optional[Skeleton], track: Optional[Union[int, str]]) -> KeypointTrack:
     """Read named arrays."""
-    arrays = _load_numpy(path)
+    arrays = read_npz(path, 'save it with numpy.savez')
     if 'keypoints' not in arrays:
         raise ValueError(f'{path}: no array "keypoints"; it holds {sorted(arrays)}; expected keypoints (F, J, 2) in '
                          'pixels and, if wanted, confidence (F, J) and frame_ids (F,)')
     return _from_arrays(path, arrays, skeleton, track)
-
-
-def _load_numpy(path: Path) -> Union[np.ndarray, dict]:
-    """Load .npy or .npz without running code."""
-    try:
-        content = np.load(path, allow_pickle=False)
-        if isinstance(content, np.ndarray):
-            return content
-        with content:
-            return {name: content[name] for name in content.files}
-    except (ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
-        raise ValueError(f'{path}: truncated, no numpy file, or one that holds Python objects ({error}); '
-                         'save plain arrays with numpy.save or numpy.savez') from None
 
 
 def _from_arrays(path: Path, arrays: dict, skeleton: Optional[Skeleton],
@@ -141,24 +139,52 @@ def _from_arrays(path: Path, arrays: dict, skeleton: Optional[Skeleton],
                          skeleton=None if skeleton is None else skeleton.name)
 
 
-def _read_json(path: Path, skeleton: Optional[Skeleton], track: Optional[Union[int, str]]) -> KeypointTrack:
-    """Read detector results."""
-    file = read_detections(path)
-    chosen, track_id, notes = choose_track(path, file.detections, track)
+def _read_people(path: Path, skeleton: Optional[Skeleton], track: Optional[Union[int, str]]) -> KeypointTrack:
+    """Read detector results and choose one person."""
+    file, notes = read_detector(path), ()
+    if not is_tracked(file.detections) and has_crowds(file.detections):
+        file = link_people(file)
+        notes = ('several persons without track ids: linked them over time by their distance',)
+    chosen, track_id, track_notes = choose_track(path, file.detections, track)
     points, frame_ids, frame_notes = place_on_frames(path, chosen, file.frames)
-    notes += frame_notes
+    points, name, joint_notes = name_joints(path, file, points, skeleton)
+    return KeypointTrack(keypoints=points[..., :2], confidence=points[..., 2], frame_ids=frame_ids, track_id=track_id,
+                         skeleton=name, notes=notes + track_notes + frame_notes + joint_notes)
+
+
+def read_detector(path: Path) -> DetectionFile:
+    """Read a JSON file of AlphaPose or in COCO style, or a folder of OpenPose."""
+    return read_openpose(path) if path.is_dir() else read_detections(path)
+
+
+def name_joints(path: Path, file: DetectionFile, points: np.ndarray,
+                skeleton: Optional[Skeleton]) -> tuple[np.ndarray, str, tuple]:
+    """Bring the joints (F, K, 3) of a detector into the order of a skeleton.
+
+    Args:
+        path: named in errors.
+        file: where the points come from; its joint names, if it has any, decide the order.
+        points: x, y in px and confidence.
+        skeleton: guessed from the number of joints if None.
+
+    Returns:
+        Points (F, J, 3), the name of the skeleton and notes on what was assumed.
+
+    Raises:
+        ValueError: the number of joints is not that of the skeleton, or leaves none to guess.
+    """
+    notes: tuple = ()
     if skeleton is None:
-        if points.shape[1] not in JSON_SKELETONS:
+        known = OPENPOSE_SKELETONS if path.is_dir() else JSON_SKELETONS
+        if points.shape[1] not in known:
             raise ValueError(f'{path}: {points.shape[1]} joints per person, so the skeleton cannot be guessed; name it '
                              f'({_names_with(points.shape[1]) or "none of the known ones has as many"})')
-        skeleton = get_skeleton(JSON_SKELETONS[points.shape[1]])
+        skeleton = get_skeleton(known[points.shape[1]])
         notes += (f'took the {points.shape[1]} joints for {skeleton.name}',)
     if sorted(file.joint_names) == sorted(skeleton.joints) and file.joint_names != skeleton.joints:
         points = points[:, [file.joint_names.index(joint) for joint in skeleton.joints]]
         notes += (f'put the joints into the order of {skeleton.name} by the names in "categories"',)
-    points = _match_joints(path, points, skeleton)
-    return KeypointTrack(keypoints=points[..., :2], confidence=points[..., 2], frame_ids=frame_ids, track_id=track_id,
-                         skeleton=skeleton.name, notes=notes)
+    return _match_joints(path, points, skeleton), skeleton.name, notes
 
 
 def _match_joints(path: Path, points: np.ndarray, skeleton: Optional[Skeleton]) -> np.ndarray:
@@ -178,13 +204,13 @@ def _names_with(num_joints: int) -> str:
     return ', '.join(name for name in SKELETONS if get_skeleton(name).num_joints == num_joints)
 
 
-def _check_numbers(path: Path, track: KeypointTrack, skeleton: Optional[Skeleton]) -> None:
+def check_numbers(path: Path, track: KeypointTrack, skeleton: Optional[Skeleton]) -> None:
     """Refuse NaN, scores that are none and coordinates that are no pixels."""
     is_bad = ~(np.isfinite(track.keypoints).all(-1) & np.isfinite(track.confidence))
     if is_bad.any():
         frame, joint = np.argwhere(is_bad)[0]
         name = f' ({skeleton.joints[joint]})' if skeleton is not None else ''
-        raise ValueError(f'{path}: NaN or infinity, first in frame {frame}, joint {joint}{name}, '
+        raise ValueError(f'{path}: NaN or infinity, first in frame {track.frame_ids[frame]}, joint {joint}{name}, '
                          f'{is_bad.sum()} in all; write missing joints as 0, 0 with confidence 0')
     low, high = track.confidence.min(), track.confidence.max()
     if low < SCORE_RANGE[0] or high > SCORE_RANGE[1]:
@@ -198,7 +224,7 @@ def _check_numbers(path: Path, track: KeypointTrack, skeleton: Optional[Skeleton
                          'normalised; expected pixels: multiply by the image size, undo any centring')
 
 
-def _fill_joints(track: KeypointTrack) -> KeypointTrack:
+def fill_joints(track: KeypointTrack) -> KeypointTrack:
     """Interpolate joints missing in some frames (0, 0, confidence 0); put those never seen amid the others."""
     missing = (track.confidence <= 0) & (track.keypoints == 0).all(-1)
     points, frames = track.keypoints.copy(), np.arange(len(missing))
@@ -215,7 +241,7 @@ def _fill_joints(track: KeypointTrack) -> KeypointTrack:
     return replace(track, keypoints=points, confidence=np.clip(track.confidence, 0.0, 1.0), notes=notes)
 
 
-def _check_order(path: Path, track: KeypointTrack) -> None:
+def check_order(path: Path, track: KeypointTrack) -> None:
     """Refuse joints that are plainly not in the order of the skeleton."""
     reasons = implausible_order(track.keypoints, get_skeleton(track.skeleton), track.confidence)
     if reasons:

@@ -1,7 +1,6 @@
 """Parse detector JSON (AlphaPose, COCO style) and put one person's detections on a frame axis."""
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import defaultdict
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any, Optional, Union
 
 import numpy as np
+
+from motionbert_mm.io.plain_files import read_json
 
 # A track with fewer detections per frame than this, over a span longer than this, is no video of one person.
 MIN_SHARE, MAX_SPARSE_SPAN = 0.1, 300
@@ -49,10 +50,7 @@ def read_detections(path: Path) -> DetectionFile:
     Raises:
         ValueError: no, torn or other JSON, items without keypoints, images without a number.
     """
-    try:
-        content = json.loads(path.read_text(encoding='utf-8-sig'))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise ValueError(f'{path}: empty, truncated or no JSON ({error}); write it again with the detector') from None
+    content = read_json(path, 'write it again with the detector')
     images, categories = [], []
     if isinstance(content, dict) and 'annotations' in content:
         images, categories = ([entry for entry in content.get(key) or [] if isinstance(entry, dict)]
@@ -72,8 +70,9 @@ def read_detections(path: Path) -> DetectionFile:
                   for item, keypoints in zip(content, points) if keypoints.any()]
     if not detections:
         raise ValueError(f'{path}: all keypoints are 0; expected persons with keypoints in pixels')
-    names = categories[0].get('keypoints', ()) if categories else ()
-    return DetectionFile(detections=detections, frames=np.unique(list(numbers.values())), joint_names=tuple(names))
+    names = categories[0].get('keypoints') if categories else None
+    return DetectionFile(detections=detections, frames=np.unique(list(numbers.values())),
+                         joint_names=tuple(map(str, names if isinstance(names, list) else ())))
 
 
 def choose_track(path: Path, detections: Sequence[Detection], track: Optional[Union[int, str]] = None) -> tuple:
@@ -88,7 +87,7 @@ def choose_track(path: Path, detections: Sequence[Detection], track: Optional[Un
         The detections in frame order, the track id, and a tuple of notes on what was chosen and dropped.
 
     Raises:
-        ValueError: no such track; several persons in one image and no track ids.
+        ValueError: no such track.
     """
     people = defaultdict(list)
     for detection in detections:
@@ -102,31 +101,35 @@ def choose_track(path: Path, detections: Sequence[Detection], track: Optional[Un
                              f'{listed if set(people) != {None} else "none, the file holds no track ids"}')
     else:
         chosen = max((key for key in people if key is not None), key=counts.get, default=None)
-    best = {}
-    for detection in people[chosen]:
-        if detection.frame not in best or detection.score > best[detection.frame].score:
-            best[detection.frame] = detection
+    best = best_per_frame(people[chosen])
     doubled = len(people[chosen]) - len(best)
-    if chosen is None and doubled:
-        frames = [item.frame for item in people[chosen]]
-        first = next(frame for frame in sorted(set(frames)) if frames.count(frame) > 1)
-        raise ValueError(f"{path}: image {first} holds {frames.count(first)} persons and no track ids ('idx' or "
-                         "'track_id') tell them apart; run the detector with tracking (AlphaPose --pose_track) "
-                         'or keep one person per image')
     notes = []
     if track is None and len(people) > 1:
         notes.append(f'several persons: took track {chosen}, the longest; tracks here: {listed}; '
                      'choose another with --track')
     if doubled:
         notes.append(f'track {chosen} occurs more than once in {doubled} image(s): kept the higher score')
-    return [best[frame] for frame in sorted(best)], chosen, tuple(notes)
+    return best, chosen, tuple(notes)
+
+
+def best_per_frame(detections: Sequence[Detection]) -> list[Detection]:
+    """Return one detection per frame, that of the highest score, in the order of the frames."""
+    best: dict[int, Detection] = {}
+    for detection in detections:
+        if detection.frame not in best or detection.score > best[detection.frame].score:
+            best[detection.frame] = detection
+    return [best[frame] for frame in sorted(best)]
+
+
+def frame_step(frames: np.ndarray) -> int:
+    """Return the step at which a video was sampled: the greatest common divisor of the differences of (N,) numbers."""
+    return max(int(np.gcd.reduce(np.diff(frames))) if len(frames) > 1 else 1, 1)
 
 
 def place_on_frames(path: Path, track: Sequence[Detection], frames: np.ndarray) -> tuple:
     """Place a track on a gapless frame axis; images without a detection stay at 0 with confidence 0.
 
-    The step of the axis is the one at which the video was sampled: the greatest common divisor of the
-    differences of all image numbers of the file.
+    The step of the axis is the one at which the video was sampled, see ``frame_step``.
 
     Args:
         path: named in errors.
@@ -139,7 +142,7 @@ def place_on_frames(path: Path, track: Sequence[Detection], frames: np.ndarray) 
     Raises:
         ValueError: the images cannot be the frames of one video.
     """
-    step = max(int(np.gcd.reduce(np.diff(frames))) if len(frames) > 1 else 1, 1)
+    step = frame_step(frames)
     seen = np.array([item.frame for item in track])
     length = int(seen[-1] - seen[0]) // step + 1
     if length > MAX_SPARSE_SPAN and len(track) < MIN_SHARE * length:
@@ -173,18 +176,23 @@ def _frame_numbers(path: Path, images: list, items: list) -> dict:
         if isinstance(image_id, (int, float)) and float(image_id).is_integer():
             numbers[_key(image_id)], source = int(image_id), ''
         else:
-            stem = str(image_id).rsplit('/')[-1].rsplit('.', 1)[0]
-            digits = re.search(r'(\d+)\D*$', stem)
-            if digits is None:
-                raise ValueError(f'{path}: image_id {image_id!r} holds no frame number, so the order of the frames is '
-                                 'unknown; name the images by number, such as 000123.jpg')
-            numbers[_key(image_id)], source = int(digits[1]), stem[:digits.start()]
+            numbers[_key(image_id)], source = number_in_name(path, str(image_id))
         sources[source] = image_id
     if len(sources) > 1:
         first, second = list(sources.values())[:2]
         raise ValueError(f'{path}: images {first!r} and {second!r} belong to different sequences; '
                          'expected one video per file')
     return _require_distinct(path, numbers)
+
+
+def number_in_name(path: Path, name: str) -> tuple[int, str]:
+    """Return the frame number in the name of an image and what precedes it, which names the video."""
+    stem = name.rsplit('/')[-1].rsplit('.', 1)[0]
+    digits = re.search(r'(\d+)\D*$', stem)
+    if digits is None:
+        raise ValueError(f'{path}: {name!r} holds no frame number, so the order of the frames is unknown; '
+                         'name the images by number, such as 000123.jpg')
+    return int(digits[1]), stem[:digits.start()]
 
 
 def _require_distinct(path: Path, numbers: dict) -> dict:

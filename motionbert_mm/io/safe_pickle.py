@@ -1,11 +1,12 @@
-"""Read pickles of strangers: numpy arrays and plain containers, nothing else."""
+"""Read pickles of strangers, also those inside .npz files: numpy arrays and plain containers, nothing else."""
 from __future__ import annotations
 
 import codecs
 import collections
 import pickle
+import zipfile
 from pathlib import Path
-from typing import Any, Union
+from typing import Any, BinaryIO, Union
 
 import numpy as np
 
@@ -125,11 +126,58 @@ def load(path: Union[str, Path]) -> Any:
         raise FileNotFoundError(f'{path}: no such file; expected a pickle')
     with path.open('rb') as file:
         try:
-            content = _RestrictedUnpickler(file, encoding='latin1').load()
-            _check_content(content)
+            return _unpickle(file)
         except UnsafePickleError as error:
             raise UnsafePickleError(f'{path}: {error}') from None
         except Exception as error:  # a damaged stream raises any type; to the caller all mean the same
             raise ValueError(f'{path}: not a complete pickle ({type(error).__name__}: {error}); expected a file '
                              'written by pickle.dump; copy or download it again') from error
+
+
+def load_npz(path: Union[str, Path]) -> dict[str, np.ndarray]:
+    """Read an .npz file whose arrays may hold objects, that is, pickles.
+
+    Args:
+        path: file written by ``numpy.savez`` or ``numpy.savez_compressed``, numpy 1 or 2.
+
+    Returns:
+        All arrays by name.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        UnsafePickleError: an array of objects asks for anything that ``load`` does not admit.
+        ValueError: the file is truncated or no .npz.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'{path}: no such file; expected an .npz')
+    name = ''
+    try:
+        with zipfile.ZipFile(path) as archive:
+            arrays = {}
+            for name in archive.namelist():
+                arrays[name.removesuffix('.npy')] = _read_member(archive, name)
+            return arrays
+    except UnsafePickleError as error:
+        raise UnsafePickleError(f'{path}: {name}: {error}') from None
+    except Exception as error:  # as above
+        raise ValueError(f'{path}: not a complete .npz file ({name}: {type(error).__name__}: {error}); expected a '
+                         'file written by numpy.savez; copy or download it again') from error
+
+
+def _unpickle(file: BinaryIO) -> Any:
+    content = _RestrictedUnpickler(file, encoding='latin1').load()
+    _check_content(content)
     return content
+
+
+def _read_member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    """Read one array of an .npz; numpy itself reads all but arrays of objects."""
+    with archive.open(name) as file:
+        version = np.lib.format.read_magic(file)
+        is_first = version == (1, 0)
+        _, _, dtype = (np.lib.format.read_array_header_1_0 if is_first else np.lib.format.read_array_header_2_0)(file)
+        if dtype.hasobject:
+            return np.asarray(_unpickle(file), dtype=object)
+    with archive.open(name) as file:
+        return np.lib.format.read_array(file, allow_pickle=False)

@@ -1,6 +1,7 @@
 """Multi-head self-attention, the one attention of the package."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Optional
 
 import torch.nn.functional as F
@@ -41,10 +42,38 @@ class MultiHeadAttention(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Mix tokens (N, L, D) -> (N, L, D)."""
+        return self.proj_drop(self.proj(self.mix(tokens)))
+
+    def mix(self, tokens: Tensor) -> Tensor:
+        """Attend and join the heads (N, L, D) -> (N, L, D), without the output projection."""
         qkv = self.qkv(tokens).unflatten(-1, (3, self.num_heads, -1))
         query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each (N, heads, L, D / heads)
         mixed = attend(query, key, value, drop=self.attn_drop if self.training else 0.0, scale=self.qk_scale)
-        return self.proj_drop(self.proj(mixed.transpose(1, 2).flatten(2)))
+        return mixed.transpose(1, 2).flatten(2)
+
+
+class SeriesAttention(MultiHeadAttention):
+    """Attend over the joints, then over the frames of the result, with one set of q, k, v projections.
+
+    The output projection comes once, at the end. Official: mode 'series' of ``Attention`` in MotionBERT's
+    lib/model/DSTformer.py, which no official config reaches.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Mix features (N, T, J, D) -> (N, T, J, D)."""
+        mixed = attend_frames(self.mix, attend_joints(self.mix, features))
+        return self.proj_drop(self.proj(mixed))
+
+
+def attend_joints(layer: Callable[[Tensor], Tensor], features: Tensor) -> Tensor:
+    """Apply a layer with the joints of one frame as tokens: (N, T, J, D) -> (N, T, J, D)."""
+    return layer(features.flatten(0, 1)).view_as(features)
+
+
+def attend_frames(layer: Callable[[Tensor], Tensor], features: Tensor) -> Tensor:
+    """Apply a layer with the frames of one joint as tokens: (N, T, J, D) -> (N, T, J, D)."""
+    by_joint = features.transpose(1, 2)
+    return layer(by_joint.flatten(0, 1)).view(by_joint.shape).transpose(1, 2)
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, *, drop: float = 0.0, scale: Optional[float] = None) -> Tensor:

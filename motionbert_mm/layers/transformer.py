@@ -1,11 +1,11 @@
 """The transformer layer: pre-norm attention and MLP with residuals."""
 from __future__ import annotations
 
-from typing import Optional
+from typing import ClassVar, Optional
 
 from torch import Tensor, nn
 
-from motionbert_mm.layers.attention import MultiHeadAttention
+from motionbert_mm.layers.attention import MultiHeadAttention, SeriesAttention
 
 
 class MLP(nn.Module):
@@ -29,10 +29,10 @@ class DropPath(nn.Module):
         self.rate = rate
 
     def forward(self, branch: Tensor) -> Tensor:
-        """Zero rows of (N, L, D) with probability ``rate`` and scale the rest up."""
+        """Zero rows of (N, ..., D) with probability ``rate`` and scale the rest up."""
         if self.rate == 0.0 or not self.training:
             return branch
-        keep = branch.new_empty(len(branch), 1, 1).bernoulli_(1.0 - self.rate)
+        keep = branch.new_empty(len(branch), *[1] * (branch.ndim - 1)).bernoulli_(1.0 - self.rate)
         return branch * keep / (1.0 - self.rate)
 
 
@@ -51,13 +51,15 @@ class TransformerLayer(nn.Module):
         norm_eps: epsilon of the layer norms.
     """
 
+    attention: ClassVar[type] = MultiHeadAttention
+
     def __init__(self, dim: int, *, num_heads: int = 8, mlp_ratio: float = 2.0, qkv_bias: bool = True,
                  qk_scale: Optional[float] = None, drop: float = 0.0, attn_drop: float = 0.0,
                  drop_path: float = 0.0, norm_eps: float = 1e-6) -> None:
         super().__init__()
         self.norm1, self.norm2 = nn.LayerNorm(dim, eps=norm_eps), nn.LayerNorm(dim, eps=norm_eps)
-        self.attn = MultiHeadAttention(dim, num_heads=num_heads, qkv_bias=qkv_bias, qk_scale=qk_scale,
-                                       attn_drop=attn_drop, proj_drop=drop)
+        self.attn = self.attention(dim, num_heads=num_heads, qkv_bias=qkv_bias, qk_scale=qk_scale,
+                                   attn_drop=attn_drop, proj_drop=drop)
         self.mlp = MLP(dim, int(dim * mlp_ratio), drop=drop)
         self.drop_path = DropPath(drop_path)
 
@@ -65,3 +67,12 @@ class TransformerLayer(nn.Module):
         """Transform tokens (N, L, D) -> (N, L, D)."""
         tokens = tokens + self.drop_path(self.attn(self.norm1(tokens)))
         return tokens + self.drop_path(self.mlp(self.norm2(tokens)))
+
+
+class SeriesTransformerLayer(TransformerLayer):
+    """A transformer layer whose attention runs over joints, then over frames: (N, T, J, D) -> (N, T, J, D).
+
+    Stochastic depth drops the branches of whole clips.
+    """
+
+    attention = SeriesAttention

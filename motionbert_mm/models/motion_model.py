@@ -7,6 +7,7 @@ from typing import Any, Optional
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
+from motionbert_mm.layers.masking import replace_masked
 from motionbert_mm.models.test_time import mirror_inputs
 from motionbert_mm.registry import MODELS, build
 from motionbert_mm.structures.motion_sample import MotionSample
@@ -50,13 +51,16 @@ class MotionModel(BaseModel):
 
         Args:
             inputs: (B, M, T, J, C) normalised coordinates and confidence.
-            data_samples: the batch's ground truth and metainfo.
+            data_samples: the batch's ground truth and metainfo; where it has a ``mask``, hidden joints of the
+                inputs are set to zero.
             mode: 'tensor', 'loss' or 'predict'.
 
         Returns:
             'tensor': features (B * M, T', J', D). 'loss': dict of losses. 'predict': list of B
             ``MotionSample`` in the units of the ground truth.
         """
+        if data_samples is not None and 'mask' in data_samples:
+            inputs = replace_masked(inputs, data_samples.mask)
         if mode == 'tensor':
             return self.extract_features(inputs)
         if mode not in ('loss', 'predict'):

@@ -24,6 +24,8 @@ class MotionSample(BaseDataElement):
     confidence     (M, T, J)         0..1; 1 for projected truth
     keypoints_3d   (M, T, J, 3)      millimetres, camera frame: x right, y down, z forward
     target_3d      (M, T, J, 3)      keypoints_3d in the normalised units that the network regresses
+    target_2d      (M, T, J, 2)      2D input before corruption, in its normalised units
+    weight_2d      (M, T, J)         0..1: confidence of target_2d
     visible        (M, T, J)         bool: is the target valid (False for padded frames)
     mask           (M, T, J)         bool: True is hidden from the encoder
     smpl_pose      (M, T, 24, 3)     axis-angle, radians, root orientation in the camera frame

@@ -121,6 +121,26 @@ SKELETONS = {
         right_big_toe   right_ankle     right_leg
         right_small_toe right_big_toe   right_leg
         right_heel      right_ankle     right_leg''',
+    # OpenPose before BODY_25, and the 2D poses of 3DPW.
+    'coco18': '''
+        nose            neck            head
+        neck            -               torso
+        right_shoulder  neck            right_arm
+        right_elbow     right_shoulder  right_arm
+        right_wrist     right_elbow     right_arm
+        left_shoulder   neck            left_arm
+        left_elbow      left_shoulder   left_arm
+        left_wrist      left_elbow      left_arm
+        right_hip       neck            right_leg
+        right_knee      right_hip       right_leg
+        right_ankle     right_knee      right_leg
+        left_hip        neck            left_leg
+        left_knee       left_hip        left_leg
+        left_ankle      left_knee       left_leg
+        right_eye       nose            head
+        left_eye        nose            head
+        right_ear       right_eye       head
+        left_ear        left_eye        head''',
     'mpii16': '''
         right_ankle     right_knee      right_leg
         right_knee      right_hip       right_leg

@@ -6,7 +6,9 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional, Union
+from typing import TYPE_CHECKING, NamedTuple, Optional, Union
+
+import numpy as np
 
 from motionbert_mm.visualization.artists import GRID, TEXT, new_figure, save
 
@@ -20,6 +22,71 @@ LINE_COLORS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#56B4E9', '#E69F00')
 BOOKKEEPING = ('lr', 'base_lr', 'momentum', 'time', 'data_time', 'memory', 'eta', 'epoch', 'iter', 'step', 'grad_norm')
 # Metrics of which more is better; all others are errors.
 SCORE = re.compile(r'pck|auc|accuracy|\bacc\b|top\d|recall|\bmap\b', re.IGNORECASE)
+
+
+class Band(NamedTuple):
+    """Several runs of one experiment, seeds for example, as one curve.
+
+    Attributes:
+        steps: (S,) places that all runs have.
+        means: (S,) over the runs.
+        spreads: (S,) sample standard deviation; NaN for a single run.
+        count: number of runs.
+    """
+
+    steps: np.ndarray
+    means: np.ndarray
+    spreads: np.ndarray
+    count: int
+
+
+def average_runs(curves: Sequence[Mapping[float, float]]) -> Band:
+    """Average curves {step: value} at the steps that all of them have.
+
+    Raises:
+        ValueError: no curve, or no common step.
+    """
+    steps = sorted(set.intersection(*map(set, curves))) if curves else []
+    if not steps:
+        raise ValueError(f'{len(curves)} runs have no step in common; expected runs of one config that differ by seed')
+    values = np.array([[curve[step] for step in steps] for curve in curves], np.float64)
+    spreads = values.std(axis=0, ddof=1) if len(curves) > 1 else np.full(len(steps), np.nan)
+    return Band(np.array(steps), values.mean(axis=0), spreads, len(curves))
+
+
+def plot_bands(panels: Mapping[str, Mapping[str, Band]], path: Optional[Union[str, Path]] = None, *, x_label: str,
+               y_label: str = '', title: str = '', dpi: float = 150.0) -> Figure:
+    """Draw mean curves with a band of one standard deviation on either side.
+
+    Args:
+        panels: heading -> label -> curve; a label has one colour in all panels.
+        path: picture to write; none if None.
+        x_label: what the steps are.
+        y_label: what the values are.
+        title: text above the panels.
+        dpi: dots per inch.
+
+    Returns:
+        The figure.
+    """
+    labels = list(dict.fromkeys(label for bands in panels.values() for label in bands))
+    figure = new_figure(0.4 + 4.6 * len(panels), 3.6, dpi)
+    grid = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (heading, bands) in zip(grid, panels.items()):
+        for label, band in bands.items():
+            color = LINE_COLORS[labels.index(label) % len(LINE_COLORS)]
+            runs = f'{label}, n = {band.count}'
+            axes.plot(band.steps, band.means, label=runs, color=color, linewidth=1.6, marker='o', markersize=3.5)
+            axes.fill_between(band.steps, band.means - band.spreads, band.means + band.spreads, color=color, alpha=0.2,
+                              linewidth=0)
+        axes.set_ylabel(y_label, fontsize=8, color=TEXT)
+        _style_panel(axes, heading, x_label)
+    if title:
+        figure.suptitle(title, fontsize=10, color=TEXT)
+    figure.tight_layout()
+    if path is not None:
+        save(figure, path)
+    return figure
 
 
 def read_scalars(path: Union[str, Path]) -> list[dict]:
@@ -134,9 +201,14 @@ def _draw_panel(axes: Axes, name: str, curves: Mapping, *, is_loss: bool) -> Non
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter('{x:g}')
-    axes.set_title(name, fontsize=9, color=TEXT)
-    axes.set_xlabel('iteration', fontsize=8, color=TEXT)
+    _style_panel(axes, name, 'iteration')
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+
+
+def _style_panel(axes: Axes, name: str, x_label: str) -> None:
+    """Set heading, quiet grid and legend."""
+    axes.set_title(name, fontsize=9, color=TEXT)
+    axes.set_xlabel(x_label, fontsize=8, color=TEXT)
     axes.grid(True, color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.tick_params(length=0, labelsize=7.5, colors=TEXT)

@@ -12,6 +12,7 @@ from PIL import Image
 from motionbert_mm.registry import MODELS, build
 from tests.generated import TINY_MODEL
 from tests.io.body import walk_2d
+from tests.io.openpose import write_openpose
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'infer.py'
 
@@ -91,6 +92,14 @@ def test_alphapose_needs_no_skeleton_and_its_notes_are_printed(run, tmp_path, no
     assert 'note: several persons: took track 1' in out and '1 of 12 frames have no detection' in out
     code, out, _ = run(tmp_path / 'people.json', '--no-animation', '--track', '2')
     assert code == 0 and 'halpe26 -> h36m, 4 frames' in out
+
+
+def test_a_folder_of_openpose_is_lifted(run, tmp_path, no_pictures):
+    walker = walk_2d('body25', 12)
+    folder = write_openpose(tmp_path / 'dance.mp4', [walker, walker + [300, 0]])
+    code, out, _ = run(folder, '--no-animation')
+    assert code == 0 and 'note: several persons without track ids' in out and 'body25 -> h36m, 12 frames' in out
+    assert os.listdir(tmp_path / 'out') == ['dance_3d.npz']
 
 
 def test_one_frame_is_lifted_and_the_animation_left_out(run, tmp_path):

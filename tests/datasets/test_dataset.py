@@ -150,7 +150,7 @@ def test_a_data_set_pickles_without_its_data(tiny_store):
 
 
 @pytest.mark.parametrize('options, message', [
-    (dict(input_2d='noisy'), r"'noisy', expected one of \['detected', 'exact'\]"),
+    (dict(input_2d='noisy'), r"'noisy', expected one of \['detected', 'exact', None\]"),
     (dict(targets=('smpl_pose',)), r"has no smpl_pose; it holds \['detected_2d'"),
     (dict(include=['run/*']), r"include=\['run/\*'\].*none of its 8 clips, e.g. 'walk/walk_1#azimuth045'"),
     (dict(window=dict(num_frames=99, tail='drop')), r'no clip is as long as a window of 99 frames \(longest: 60\)'),

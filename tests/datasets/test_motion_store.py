@@ -130,6 +130,21 @@ def test_an_old_store_is_replaced(copied_store):
     assert sorted(path.name for path in copied_store.iterdir()) == ['index.json', 'keypoints_3d.npy']
 
 
+def test_a_store_behind_a_link_is_replaced_there(copied_store, tmp_path):
+    link = tmp_path / 'links' / 'store'
+    link.parent.mkdir()
+    link.symlink_to(copied_store)
+    with open_writer(link.parent) as writer:
+        writer.add_clip('new', {'x': np.zeros((2, 3))})
+    assert link.is_symlink() and [clip.name for clip in MotionStore(copied_store).clips] == ['new']
+
+
+@pytest.mark.parametrize('fps', [0, -1, float('nan'), float('inf')])
+def test_a_store_needs_a_frame_rate(tmp_path, fps):
+    with pytest.raises(ValueError, match=f'store: frame rate {fps:g}, expected a positive number'):
+        MotionStoreWriter(tmp_path / 'store', skeleton='h36m', fps=fps)
+
+
 def test_other_directories_are_not_overwritten(tmp_path):
     (tmp_path / 'thesis.tex').write_text('years of work')
     with pytest.raises(ValueError, match='is not a motion store'):

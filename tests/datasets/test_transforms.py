@@ -176,17 +176,17 @@ def test_numbers_that_are_none_are_refused(batch, name, bad):
         NormalizeCoords()({**batch, name: values}, rng())
 
 
-@pytest.mark.parametrize('transform', [NormalizeCoords(), RandomFlip()])
-def test_a_missing_image_size_is_named(batch, transform):
+def test_a_missing_image_size_is_named(batch):
+    transform = NormalizeCoords()
     del batch['image_size']
-    with pytest.raises(ValueError, match="has no image size.*NormalizeCoords.inputs='crop_scale'"):
+    with pytest.raises(ValueError, match="has no image size.*set inputs='crop_scale'"):
         transform(batch, rng())
     assert NormalizeCoords(inputs='crop_scale')(batch, rng())['inputs'].shape == (8, 1, 9, 17, 3)
 
 
 @pytest.mark.parametrize('options', [dict(inputs='pixels'), dict(target='metres')])
 def test_unknown_normalisations_are_refused(options):
-    with pytest.raises(ValueError, match=f"{next(iter(options.values()))}.*'image_space', 'root_relative'"):
+    with pytest.raises(ValueError, match=f"{next(iter(options.values()))}.*'image_space_global', 'root_relative'"):
         NormalizeCoords(**options)
 
 
@@ -198,6 +198,14 @@ def test_convert_reorders_by_name(batch):
         np.testing.assert_allclose(converted[name], batch[name][..., order, :])
     np.testing.assert_array_equal(converted['confidence'], batch['confidence'][..., order])
     assert converted['visible'].dtype == bool and converted['visible'].all()
+
+
+def test_convert_brings_image_space_poses_along(batch):
+    image = {**batch, 'keypoints_image': batch['keypoints_3d'] * np.float32(0.25)}
+    del image['keypoints_3d']
+    solid, flat = (ConvertSkeleton('smpl24')(results, rng()) for results in (batch, image))
+    np.testing.assert_allclose(flat['keypoints_image'], solid['keypoints_3d'] * 0.25, rtol=1e-6)
+    np.testing.assert_array_equal(flat['visible'], solid['visible'])
 
 
 def test_invented_joints_are_not_visible(batch):
@@ -234,7 +242,7 @@ TRANSFORMS.import_from_location()
 
 @pytest.mark.parametrize('name', sorted(TRANSFORMS.module_dict))
 def test_no_transform_writes_into_its_input(batch, name):
-    batch = frozen(NormalizeCoords()(batch, rng()))
+    batch = frozen(NormalizeCoords(target=None)(batch, rng()))
     before = dict(batch)
     build(TRANSFORMS, dict(type=name, **arguments(name)))(batch, rng())
     assert batch.keys() == before.keys() and all(batch[key] is value for key, value in before.items())
@@ -242,9 +250,16 @@ def test_no_transform_writes_into_its_input(batch, name):
 
 @pytest.mark.parametrize('name', sorted(TRANSFORMS.module_dict))
 def test_every_transform_is_a_function_of_batch_and_generator(batch, name):
-    transform, batch = build(TRANSFORMS, dict(type=name, **arguments(name))), NormalizeCoords()(batch, rng())
+    transform, batch = build(TRANSFORMS, dict(type=name, **arguments(name))), NormalizeCoords(target=None)(batch, rng())
     first, again = transform(batch, rng(7)), transform(batch, rng(7))
     assert first.keys() == again.keys()
     for key, value in first.items():
         if isinstance(value, np.ndarray):
             np.testing.assert_array_equal(value, again[key])
+
+
+def test_joints_are_converted_before_targets_are_made_of_them(batch):
+    later = NormalizeCoords()(batch, rng())
+    with pytest.raises(ValueError, match="from 'h36m' to 'h36m16' comes after target_3d.*further to the front"):
+        ConvertSkeleton('h36m16')(later, rng())
+    assert ConvertSkeleton('h36m')(later, rng()) is later

@@ -84,6 +84,42 @@ def test_windows_of_whole_clips_are_drawn_from_the_generator():
         assert inside.all()
 
 
+@pytest.mark.parametrize('lengths', [LENGTHS, [61, *LENGTHS, 5], [3, 4, 1, 2]])
+@pytest.mark.parametrize('stride', [1, 3, 9])
+def test_official_equals_the_pure_function(stride, lengths):
+    ids = np.repeat(np.arange(len(lengths)), lengths)
+    plan = WindowPlan(lengths, num_frames=9, kind='official', stride=stride, seed=5)
+    clips, frames, inside = all_frames(plan)
+    starts = np.cumsum([0, *lengths])[clips]
+    expected = windows.official_clips(ids, 9, stride, np.random.RandomState(5))
+    np.testing.assert_array_equal(starts[:, None] + frames, expected)
+    assert inside.all()
+
+
+def test_official_stretched_clips_are_drawn_once():
+    plan = WindowPlan([3, 20], num_frames=9, kind='official', stride=9, seed=1)
+    first, again = all_frames(plan, np.random.default_rng(0))[1], all_frames(plan, np.random.default_rng(1))[1]
+    np.testing.assert_array_equal(first, again)
+    draws = {tuple(all_frames(WindowPlan([3, 20], num_frames=9, kind='official', seed=seed))[1][0])
+             for seed in range(20)}
+    assert len(draws) > 3
+
+
+def test_official_plans_share_a_random_state():
+    rng = np.random.RandomState(0)
+    frames = [all_frames(WindowPlan([3, 20], num_frames=9, kind='official', seed=rng))[1][0] for _ in range(2)]
+    rng = np.random.RandomState(0)
+    expected = [windows.resample_indices(3, 9, rng) for _ in range(2)]
+    np.testing.assert_array_equal(frames, expected)
+    assert not np.array_equal(*expected)
+
+
+def test_official_keeps_frames_of_stretched_clips_only():
+    plan = WindowPlan([100_000] * 20 + [5], num_frames=9, kind='official', stride=1)
+    assert len(plan) == 20 * 99_992
+    assert sum(value.nbytes for value in vars(plan).values() if isinstance(value, np.ndarray)) < 1000
+
+
 def test_any_order_of_numbers_gives_the_same_windows():
     plan = WindowPlan(LENGTHS, num_frames=9, stride=4)
     numbers = np.random.default_rng(0).permutation(len(plan))
@@ -102,11 +138,13 @@ def test_numbers_out_of_range_are_refused():
 
 @pytest.mark.parametrize('options, message', [
     (dict(kind='slidng'), "'slidng'.*'sliding', 'centre'"),
-    (dict(tail='wrap'), "'wrap'.*'drop', 'shift' or 'pad'"),
+    (dict(tail='wrap'), "'wrap'.*'drop', 'shift', 'pad'"),
     (dict(stride=0), 'stride 0'),
     (dict(dilation=0), 'dilation 0'),
     (dict(num_frames=0), 'num_frames 0'),
     (dict(tail='drop'), r"no clip is as long as a window of 9 frames \(longest: 5\)"),
+    (dict(kind='official', jitter=True), "'official' takes every frame .* got dilation 1 and jitter True"),
+    (dict(kind='official', dilation=2), "'official' takes every frame .* got dilation 2 and jitter False"),
 ])
 def test_meaningless_plans_are_refused(options, message):
     with pytest.raises(ValueError, match=message):

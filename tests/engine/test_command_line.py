@@ -23,6 +23,20 @@ def test_a_missing_config_is_named(tmp_path):
         read_config(str(tmp_path / 'nowhere.py'))
 
 
+def test_a_config_that_is_not_python_is_named(tmp_path):
+    path = tmp_path / 'torn.py'
+    path.write_text('model = dict(')
+    with pytest.raises(ValueError, match=r'torn\.py is not Python'):
+        read_config(str(path))
+
+
+def test_windows_of_mixed_sources_are_checked(config_file):
+    inner = dict(type='MotionDataset', data_root='x', window=dict(num_frame=9))
+    with pytest.raises(TypeError, match=r'dataset\.datasets\.poses\.window has num_frame'):
+        read_config(str(config_file), {'train_dataloader.dataset': dict(type='MixedDataset', datasets=dict(poses=inner),
+                                                                        _delete_=True)})
+
+
 def test_keys_that_no_class_takes_are_found_before_anything_is_built(config_file):
     with pytest.raises(TypeError, match='config.train_dataloader.dataset has widnow, which MotionDataset does not'):
         read_config(str(config_file), {'train_dataloader.dataset.widnow.num_frames': 9})

@@ -58,7 +58,7 @@ def test_another_seed_trains_other_weights(whole_run, tiny_store, tmp_path):
 def test_resuming_with_another_batch_size_is_refused(whole_run, tiny_store, tmp_path):
     runner = make_runner(tiny_store, tmp_path / 'run', resume=True, load_from=str(whole_run / 'iter_5.pth'),
                          **{'train_dataloader.batch_size': 64})
-    with pytest.raises(ValueError, match='at iteration 5 of epoch 1, but an epoch of this config has 1 iterations'):
+    with pytest.raises(ValueError, match='at iteration 5 of epoch 1, but that epoch has 1 iterations'):
         runner.train()
 
 

@@ -49,7 +49,8 @@ def at(store):
 
 def write_store(path, skeleton, joints, num_frames=30):
     camera = make_cameras()[0]
-    arrays = {name: value[:, :joints] for name, value in make_clip(num_frames, 0, camera).items()}
+    arrays = make_clip(num_frames, 0, camera)
+    arrays = {name: value if name == 'image_factor' else value[:, :joints] for name, value in arrays.items()}
     with MotionStoreWriter(path, skeleton=skeleton, fps=30.0) as writer:
         writer.add_clip('clip', arrays, action='walk', image_size=camera.image_size, intrinsics=camera.intrinsics)
     return path
@@ -125,6 +126,12 @@ def test_a_one_frame_clip_trains_padded(tmp_path, tiny_store):
 ])
 def test_a_key_that_no_class_takes(call, config, option, message):
     assert message in train(call, config, option)
+
+
+def test_a_config_without_anything_to_test(call, tmp_path):
+    (tmp_path / 'short.py').write_text('model = dict()')
+    message = call('test.py', tmp_path / 'short.py', 'model.pth')
+    assert 'short.py has no test_dataloader, test_evaluator, so there is nothing to test; it holds ' in message
 
 
 def test_a_missing_config(call):

@@ -96,9 +96,14 @@ def test_command_line_options_reach_the_config(run, monkeypatch, has_cuda, wrapp
 def test_testing_measures_dumps_and_draws(run, tiny_store, tmp_path):
     config, work_dir = run
     result = run_tool('test.py', config, work_dir / 'epoch_2.pth', '--work-dir', tmp_path / 'test', '--tta',
-                      '--dump', tmp_path / 'out.npz', '--show-dir', tmp_path / 'show')
+                      '--dump', tmp_path / 'out.npz', '--show-dir', tmp_path / 'show',
+                      '--json', tmp_path / 'tested.json', '--cfg-options', 'test_evaluator.protocol=videopose3d')
     assert result.returncode == 0, result.stderr
     assert 'flip TTA: on' in result.stdout
+    again = run_tool('analysis_tools/eval_predictions.py', tmp_path / 'out.npz', '--json', tmp_path / 'again.json')
+    assert again.returncode == 0, again.stderr
+    tested, again = (json.loads((tmp_path / name).read_text()) for name in ('tested.json', 'again.json'))
+    assert again['protocols']['videopose3d']['metrics'] == tested
     measured, plain = (logged_metrics(folder)['MPJPE'] for folder in (tmp_path / 'test', work_dir))
     assert measured == pytest.approx(plain, rel=0.1) and measured != pytest.approx(plain, rel=1e-6)
     clips = [clip for clip in MotionStore(tiny_store).clips if '_2#' in clip.name]
@@ -154,7 +159,7 @@ def test_two_processes_train_and_measure_like_one(run, tmp_path):
     for name in names:
         assert both[name] == pytest.approx(alone[name], rel=1e-6), name
     with np.load(tmp_path / 'two.npz', allow_pickle=False) as dump:
-        assert len([name for name in dump.files if name.endswith('frame_ids')]) == 4
+        assert len([name for name in dump.files if name.endswith('/frame_ids')]) == 4
 
 
 def test_a_stopped_launcher_takes_its_processes_along(tiny_store, tmp_path):

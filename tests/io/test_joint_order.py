@@ -27,7 +27,7 @@ def test_order_of_another_skeleton_is_refused(claimed, true):
     assert implausible_order(walk_2d(true), get_skeleton(claimed))
 
 
-@pytest.mark.parametrize('true', ['h36m', 'coco17', 'mpii16', 'body25'])
+@pytest.mark.parametrize('true', ['h36m', 'coco17', 'mpii16', 'body25', 'coco18'])
 def test_the_right_skeleton_is_found(true):
     assert plausible_skeletons(walk_2d(true)) == [true]
 

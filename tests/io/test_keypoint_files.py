@@ -122,7 +122,7 @@ def test_missing_file_directory_and_suffix_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match='is a directory'):
         read_keypoints(tmp_path)
     (tmp_path / 'a.csv').write_text('1,2')
-    with pytest.raises(ValueError, match=r"suffix '\.csv'; expected \.npy, \.npz or \.json"):
+    with pytest.raises(ValueError, match=r"suffix '\.csv'; expected keypoints as \.npy, \.npz, \.json"):
         read_keypoints(tmp_path / 'a.csv')
 
 
@@ -206,10 +206,23 @@ def test_unknown_track_lists_the_tracks(tmp_path):
         read_keypoints(path, skeleton='coco17', track=7)
 
 
-def test_several_persons_without_ids_are_refused(tmp_path):
-    points = walk_2d('coco17', 4)
-    with pytest.raises(ValueError, match='image 2 holds 2 persons and no track ids'):
-        read_keypoints(save_json(tmp_path, alphapose(points) + alphapose(points[2:3], [2])), skeleton='coco17')
+@pytest.mark.parametrize('track', [None, 0, [[0.0]]])
+def test_several_persons_without_ids_are_linked(tmp_path, track):
+    points = walk_2d('coco17', 12)
+    items = alphapose(points[3:8] + [300, 0], range(3, 8), track=track) + alphapose(points, track=track)
+    path = save_json(tmp_path, items)
+    result = read_keypoints(path, skeleton='coco17')
+    np.testing.assert_allclose(result.keypoints, points, rtol=1e-6)
+    assert result.notes[0].startswith('several persons without track ids: linked them') and result.track_id == 0
+    other = read_keypoints(path, skeleton='coco17', track=1)
+    np.testing.assert_allclose(other.keypoints, points[3:8] + [300, 0], rtol=1e-6)
+
+
+def test_one_person_without_id_is_not_cut_where_the_camera_cuts(tmp_path):
+    points = walk_2d('coco17', 12)
+    points[6:] += [900, 0]
+    track = read_keypoints(save_json(tmp_path, alphapose(points)), skeleton='coco17')
+    assert track.track_id is None and track.notes == () and len(track.keypoints) == 12
 
 
 def test_double_detection_of_a_track_keeps_the_better(tmp_path):

@@ -1,7 +1,9 @@
 import collections
 import datetime
+import io
 import os
 import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -129,3 +131,49 @@ def test_text_file_is_no_pickle(tmp_path):
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match='nothing.pkl'):
         safe_pickle.load(tmp_path / 'nothing.pkl')
+
+
+@pytest.mark.parametrize('save', [np.savez, np.savez_compressed])
+def test_archives_with_objects_are_read_as_numpy_reads_them(tmp_path, save):
+    tree = {'S1': {'Walking 1': np.ones((2, 32, 3), np.float32)}}
+    content = dict(positions=tree, plain=np.arange(6).reshape(2, 3), names=np.array(['a', 'b']),
+                   ragged=sample()['ragged'])
+    save(tmp_path / 'a.npz', **content)
+    arrays = safe_pickle.load_npz(tmp_path / 'a.npz')
+    with np.load(tmp_path / 'a.npz', allow_pickle=True) as expected:
+        assert list(arrays) == expected.files
+        for name in ('plain', 'names'):
+            np.testing.assert_array_equal(arrays[name], expected[name])
+            assert arrays[name].dtype == expected[name].dtype
+        assert arrays['ragged'].shape == expected['ragged'].shape == (2,)
+    assert arrays['positions'].shape == ()
+    np.testing.assert_array_equal(arrays['positions'].item()['S1']['Walking 1'], tree['S1']['Walking 1'])
+
+
+def test_headers_of_the_second_format_version_are_read(tmp_path):
+    member = io.BytesIO()
+    np.lib.format.write_array(member, np.arange(3), version=(2, 0))
+    with zipfile.ZipFile(tmp_path / 'a.npz', 'w') as archive:
+        archive.writestr('x.npy', member.getvalue())
+    np.testing.assert_array_equal(safe_pickle.load_npz(tmp_path / 'a.npz')['x'], [0, 1, 2])
+
+
+def test_code_in_an_archive_is_refused_and_not_run(tmp_path):
+    victim = tmp_path / 'made_by_attack'
+    np.savez(tmp_path / 'a.npz', fine=np.arange(3), bad=np.array([Attack(os.mkdir, str(victim))], dtype=object))
+    with pytest.raises(safe_pickle.UnsafePickleError, match=r'a\.npz: bad\.npy: .*mkdir'):
+        safe_pickle.load_npz(tmp_path / 'a.npz')
+    assert not victim.exists()
+
+
+@pytest.mark.parametrize('keep', [0, 1, 300, -1])
+def test_truncated_archive_is_named(tmp_path, keep):
+    np.savez(tmp_path / 'whole.npz', x=np.arange(100), y={'a': 1})
+    (tmp_path / 'torn.npz').write_bytes((tmp_path / 'whole.npz').read_bytes()[:keep])
+    with pytest.raises(ValueError, match=r'torn\.npz: not a complete \.npz file'):
+        safe_pickle.load_npz(tmp_path / 'torn.npz')
+
+
+def test_missing_archive_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match='nothing.npz'):
+        safe_pickle.load_npz(tmp_path / 'nothing.npz')

@@ -49,6 +49,15 @@ def test_features_keep_the_layout(name, inputs):
     assert torch.isfinite(features).all() and features.std() > 1e-3
 
 
+@pytest.mark.parametrize('frames', [1, 4])
+@pytest.mark.parametrize('name', [name for name in registered('backbones') if name not in LAYOUTS])
+def test_a_clip_shorter_than_the_longest_keeps_its_frames(name, frames):
+    module, inputs = make(name).eval(), example(FRAMES, JOINTS, 3)[:, :frames]
+    features = module(inputs)
+    assert features.shape == (BATCH, frames, JOINTS, module.out_channels)
+    assert torch.isfinite(features).all() and features.std() > 1e-3
+
+
 @pytest.mark.parametrize('name, inputs', ENCODERS)
 def test_the_input_is_not_written(name, inputs):
     kept = inputs.clone()

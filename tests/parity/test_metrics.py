@@ -88,6 +88,16 @@ def test_motionbert_protocol_is_reached_by_options():
         np.testing.assert_allclose([result['MPJPE'], result['P-MPJPE']], errors, rtol=STORED, atol=TOLERANCE)
 
 
+def test_motionbert_protocol_by_name_needs_no_hidden_copies():
+    vector = load_vector('mb_h36m')
+    windows = [(target, sample) for target, sample in h36m_windows(vector)]
+    for target, _ in windows:
+        target.visible[:] = True
+    result = evaluate(windows, protocol='motionbert')
+    np.testing.assert_allclose([result['MPJPE'], result['P-MPJPE']], vector.outputs['eval_rootrel_flip'], rtol=STORED,
+                               atol=TOLERANCE)
+
+
 # MotionBERT, lib/utils/utils_mesh.py
 
 
@@ -151,6 +161,24 @@ def test_protocol_1_per_action_and_the_mean_over_actions(system):
     for action, mean in means.items():
         assert_mm(mean, vector.outputs[f'{system}_{action}_p1'], unit=1000)
     assert_mm(1000 * np.mean(list(means.values())), vector.outputs[f'{system}_print_error'][0])
+
+
+@pytest.mark.parametrize('system', ['ps', 'mpm'])
+def test_videopose3d_protocol_equals_the_accumulators(system):
+    vector = load_vector('metrics_h36m')
+    actions, _ = official_batches(vector, system)
+    pairs = []
+    for action in sorted(set(actions)):
+        chosen = np.array(actions) == action
+        pred, truth = (1000 * vector.inputs[name][chosen] for name in ('pred', 'gt'))
+        pairs.append(make_pair(pred, truth, range(chosen.sum()), sample_id=f'S9/{action}.54138969', action=action,
+                               skeleton='h36m'))
+    result = evaluate(pairs, protocol='videopose3d')
+    np.testing.assert_allclose(result['MPJPE'], vector.outputs[f'{system}_print_error'][0], rtol=STORED, atol=TOLERANCE)
+    for action in set(actions):
+        official = vector.outputs[f'{system}_{action}_p1']
+        only = [pair for pair in pairs if pair[0].action == action]
+        assert_mm(evaluate(only, protocol='videopose3d')['MPJPE'], 1000 * official)
 
 
 @pytest.mark.parametrize('system', ['ps', 'mpm'])

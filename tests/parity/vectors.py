@@ -38,6 +38,15 @@ def load_vector(name: str) -> Vector:
     pytest.skip(reason)
 
 
+def load_licensed_vector(name: str) -> Vector:
+    """Read a vector that may not be kept in this repository; a missing file is a skip everywhere."""
+    path = PARITY_DIR / f'{name}.npz'
+    if not path.is_file():
+        pytest.skip(f'{path} is missing: it follows from the numbers of official parameter files, whose licence keeps '
+                    'it out of this repository; set PARITY_DIR to a directory that has it')
+    return _read(path)
+
+
 def vector_cases(name: str, *keys: str) -> list[Any]:
     """List the cases that ``meta`` holds under ``keys``, for ``pytest.mark.parametrize``.
 

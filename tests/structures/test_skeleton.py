@@ -3,8 +3,8 @@ import pytest
 from motionbert_mm.structures import Skeleton, get_skeleton
 from motionbert_mm.structures.skeleton_table import EXCEPTIONS, LIMB_JOINTS, SKELETONS
 
-SIZES = {'h36m': 17, 'h36m16': 16, 'coco17': 17, 'halpe26': 26, 'body25': 25, 'mpii16': 16, 'posetrack18': 17,
-         'mpi_inf_3dhp28': 28, 'mpi_inf_3dhp17': 17, 'smpl24': 24, 'ntu25': 25, 'blazepose33': 33}
+SIZES = {'h36m': 17, 'h36m16': 16, 'coco17': 17, 'halpe26': 26, 'body25': 25, 'coco18': 18, 'mpii16': 16,
+         'posetrack18': 17, 'mpi_inf_3dhp28': 28, 'mpi_inf_3dhp17': 17, 'smpl24': 24, 'ntu25': 25, 'blazepose33': 33}
 ALL = sorted(SKELETONS)
 
 
@@ -75,8 +75,8 @@ def test_exceptions_name_real_joints():
 
 
 def test_unknown_skeleton_lists_the_known_ones():
-    with pytest.raises(KeyError, match='coco18.*h36m.*coco17.*skeleton_table'):
-        get_skeleton('coco18')
+    with pytest.raises(KeyError, match='coco19.*h36m.*coco17.*skeleton_table'):
+        get_skeleton('coco19')
 
 
 def test_unknown_joint_lists_the_joints():

@@ -3,6 +3,7 @@ import gc
 import importlib.util
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 import torch
 from mmengine.config import Config
 
+import loader_data
+import loader_memory
 from motionbert_mm.datasets.motion_store import MotionStore
 from motionbert_mm.datasets.synthetic import write_store
 from motionbert_mm.registry import MODELS, build
@@ -71,17 +74,60 @@ def count_by_hand(frames):
                 attention=attention, head=tokens * 6 * 3)
 
 
+@pytest.mark.parametrize('clips', [1, 3])
 @pytest.mark.parametrize('frames', [FRAMES, 70])
 @pytest.mark.parametrize('device', ['meta', 'cpu'])
-def test_macs_equal_a_hand_count_with_plain_and_with_fused_attention(frames, device):
+def test_macs_equal_a_hand_count_with_plain_and_with_fused_attention(clips, frames, device):
     model = build(MODELS, tiny_config().model.to_dict()).eval().to(device)
-    macs, kinds = get_flops.count_macs(model, torch.zeros(1, 1, frames, JOINTS, 3, device=device))
-    expected = count_by_hand(frames)
+    macs, kinds = get_flops.count_macs(model, torch.zeros(clips, 1, frames, JOINTS, 3, device=device))
+    expected = {part: clips * count for part, count in count_by_hand(frames).items()}
     assert macs['backbone'] == expected['backbone']
     assert macs['neck'] == expected['neck']
     assert macs['heads.pose'] == expected['head']
     assert kinds['attention'] == expected['attention']
     assert macs['total'] == sum(kinds.values()) == sum(expected[key] for key in ('backbone', 'neck', 'head'))
+
+
+def linear_and_attention(tokens, length, dim):
+    """MACs of a transformer layer over groups of ``length`` tokens: its linear maps, and its attention."""
+    return tokens * (4 * dim * dim + 2 * dim * 2 * dim), tokens * 2 * length * dim
+
+
+def expected_costs(frames):
+    """Return (linear, attention, convolution) of the backbones below, MLPs twice as wide as their input."""
+    tokens, wide = frames * JOINTS, JOINTS * DIM
+    embed, projection = tokens * 3 * DIM, tokens * DIM * DIM
+    space, space_attention = linear_and_attention(tokens, JOINTS, DIM)
+    time, time_attention = linear_and_attention(tokens, frames, DIM)
+    whole, whole_attention = linear_and_attention(frames, frames, wide)
+    attention = space_attention + time_attention
+    return {
+        'SpaceTimeTransformer': (embed + space + time, attention, 0),
+        'TimeSpaceTransformer': (embed + space + time, attention, 0),
+        'ParallelStreamTransformer': (embed + space + time + 4 * projection, attention, 0),
+        # One layer, but its q, k and v are projected twice.
+        'SeriesAttentionTransformer': (embed + space + 3 * projection, attention, 0),
+        'PoseFormer': (embed + space + whole + frames * wide * wide, space_attention + whole_attention, 0),
+        'TemporalConvNet': (frames * 12 * wide, 0, frames * (3 * JOINTS * 3 * 12 + 5 * 12 * 12 + 12 * 12)),
+    }
+
+
+@pytest.mark.parametrize('name', sorted(expected_costs(FRAMES)))
+@pytest.mark.parametrize('frames', [FRAMES, 70])
+@pytest.mark.parametrize('device', ['meta', 'cpu'])
+def test_macs_of_the_compared_backbones_equal_a_hand_count(name, frames, device):
+    sizes = dict(channels=12, filter_widths=(3, 5)) if name == 'TemporalConvNet' else dict(
+        max_frames=100, depth=1, num_heads=HEADS, mlp_ratio=2.0)
+    config = tiny_config()
+    config.model.backbone = dict(type=name, dim=DIM, **sizes)
+    model = build(MODELS, config.model.to_dict()).eval().to(device)
+    clips = 2
+    macs, kinds = get_flops.count_macs(model, torch.zeros(clips, 1, frames, JOINTS, 3, device=device))
+    linear, attention, convolution = (clips * count for count in expected_costs(frames)[name])
+    rest = macs['neck'] + macs['heads.pose']
+    assert macs['backbone'] == linear + attention + convolution
+    assert (kinds['linear'], kinds.get('attention', 0), kinds.get('convolution', 0)) == (
+        linear + rest, attention, convolution)
 
 
 def test_cost_is_per_clip_and_grows_with_persons():
@@ -214,8 +260,8 @@ def test_measuring_needs_the_entries_of_its_part(store, key, part):
 
 def test_no_worker_options_without_workers():
     config = dict(batch_size=2, num_workers=3, persistent_workers=True, prefetch_factor=4)
-    assert benchmark.with_workers(config, 0) == dict(batch_size=2, num_workers=0)
-    assert benchmark.with_workers(config, 1) == dict(config, num_workers=1)
+    assert loader_data.with_workers(config, 0) == dict(batch_size=2, num_workers=0)
+    assert loader_data.with_workers(config, 1) == dict(config, num_workers=1)
 
 
 def test_missing_data_are_refused_or_replaced_by_generated_motion(tmp_path, capsys, monkeypatch):
@@ -228,7 +274,7 @@ def test_missing_data_are_refused_or_replaced_by_generated_motion(tmp_path, caps
     assert 'nowhere does not exist' in error
     assert '--synthetic' in error
     assert error.count('\n') == 1
-    monkeypatch.setattr(benchmark, 'CLIP_FRAMES', 2 * FRAMES)
+    monkeypatch.setattr(loader_data, 'CLIP_FRAMES', 2 * FRAMES)
     benchmark.main([path, *options, '--synthetic'])
     printed = capsys.readouterr().out
     assert 'nowhere does not exist, measured on generated motion' in printed
@@ -255,17 +301,17 @@ def test_every_data_set_in_a_wrapper_reads_the_generated_store(tmp_path):
     wrapped = dict(type='Mix', datasets=[dict(type='A', data_root='a', window=dict(num_frames=4, dilation=3)),
                                          dict(type='B', data_root='b', window=dict(num_frames=9), exclude=['x'])])
     loader = dict(dataset=wrapped)
-    assert benchmark.window_span(loader) == 12
-    assert benchmark.missing_data(loader) == ['a', 'b']
-    benchmark.read_stores(loader, tmp_path)
+    assert loader_data.window_span(loader) == 12
+    assert loader_data.missing_data(loader) == ['a', 'b']
+    loader_data.read_stores(loader, tmp_path)
     assert wrapped['datasets'][1] == dict(type='motionbert_mm.MotionDataset', data_root=str(tmp_path),
                                           window=dict(num_frames=9))
-    assert benchmark.missing_data(loader) == []
+    assert loader_data.missing_data(loader) == []
 
 
 def test_repeated_store_holds_the_clips_again_and_again(store, tmp_path):
     source = MotionStore(store)
-    size = benchmark.repeat_store(store, tmp_path / 'big', arrays=['keypoints_3d'], num_bytes=50_000)
+    size = loader_memory.repeat_store(store, tmp_path / 'big', arrays=['keypoints_3d'], num_bytes=50_000)
     big = MotionStore(tmp_path / 'big')
     assert list(big.arrays) == ['keypoints_3d']
     assert size == big.arrays['keypoints_3d'].nbytes
@@ -276,11 +322,11 @@ def test_repeated_store_holds_the_clips_again_and_again(store, tmp_path):
 @pytest.mark.skipif(not Path('/proc/self/status').is_file(), reason='reads /proc')
 def test_memory_of_a_process_counts_its_own_arrays():
     gc.collect()  # what other tests left must not be freed in between
-    before = benchmark.memory_of(benchmark.os.getpid())
+    before = loader_memory.memory_of(os.getpid())
     block = np.ones(16_000_000)  # 128 MB
-    after = benchmark.memory_of(benchmark.os.getpid())
+    after = loader_memory.memory_of(os.getpid())
     assert after['RssAnon'] - before['RssAnon'] == pytest.approx(block.nbytes, rel=0.25)
-    assert benchmark.memory_of(2 ** 30) == {}
+    assert loader_memory.memory_of(2 ** 30) == {}
 
 
 @pytest.mark.skipif(not Path('/proc/self/status').is_file(), reason='reads /proc')
@@ -290,8 +336,8 @@ def test_memory_is_compared_for_one_and_ten_times_the_data(tmp_path, capsys, mon
             benchmark.main(command[2:])
         return subprocess.CompletedProcess(command, 0, stdout=stdout.getvalue())
 
-    monkeypatch.setattr(benchmark, 'CLIP_FRAMES', 2 * FRAMES)
-    monkeypatch.setattr(benchmark.subprocess, 'run', run_here)
+    monkeypatch.setattr(loader_data, 'CLIP_FRAMES', 2 * FRAMES)
+    monkeypatch.setattr(loader_memory.subprocess, 'run', run_here)
     benchmark.main([write_config(tmp_path, tiny_config()), '--device', 'cpu', '--memory', '--memory-mb', '0.02',
                     '--num-workers', '0'])
     clip = 2 * FRAMES * JOINTS * (3 + 2 + 1) * 4  # bytes of one clip: 3D, detections, confidence; two windows

@@ -97,6 +97,10 @@ POSITIONS = np.concatenate([make_motion(length, seed) for seed, length in enumer
     (dict(fps=None), 'lacks fps; it holds'),
     (dict(action=np.array(['walk'])), 'action has 1 entries, expected one for each of the 2 clips'),
     (dict(fps=np.array(0)), 'fps is 0, expected a positive number'),
+    (dict(fps=np.array('30')), 'fps has dtype <U2, expected numbers'),
+    (dict(fps=np.array([30.0, 60.0])), 'fps has 2 entries, expected one frame rate'),
+    (dict(clip_start=np.array(0)), r'clip_start has shape \(\), expected a list'),
+    (dict(clip_name=np.array([]), action=np.array([])), r'clip_name has shape \(0,\), expected a list'),
 ])
 def test_wrong_sources_are_named(convert, tmp_path, changes, message):
     source = make_source(tmp_path / 'source.npz', **changes)
@@ -106,7 +110,7 @@ def test_wrong_sources_are_named(convert, tmp_path, changes, message):
     assert not (tmp_path / 'store').exists()
 
 
-@pytest.mark.parametrize('content, message', [(None, 'does not exist'), (b'', 'truncated or no .npz'),
+@pytest.mark.parametrize('content, message', [(None, 'no such file'), (b'', 'truncated or no .npz'),
                                               (b'PK\x03\x04', 'truncated'), (b'text', 'truncated or no .npz')])
 def test_files_that_cannot_be_read_are_named(convert, tmp_path, content, message):
     source = tmp_path / 'source.npz'

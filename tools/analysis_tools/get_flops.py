@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -16,6 +16,7 @@ import torch
 from mmengine.config import DictAction
 from mmengine.logging import print_log
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from motionbert_mm.engine.command_line import EXPECTED, describe_error, read_config
@@ -88,17 +89,15 @@ def count_macs(model: nn.Module, inputs: Tensor) -> tuple[dict, dict]:
             macs[name] += counter.get_total_flops() / 2
 
         hooks += [part.register_forward_pre_hook(before), part.register_forward_hook(after)]
-    with torch.no_grad(), counter:
+    by_kind = _ByKind(counter)
+    with torch.no_grad(), counter, by_kind:
         features = model(inputs)
         for head in model.heads.values():
             head(features)
     for hook in hooks:
         hook.remove()
     macs['total'] = counter.get_total_flops() / 2
-    kinds: dict = {}
-    for operator, flops in counter.get_flop_counts()['Global'].items():
-        kinds[_kind(str(operator))] = kinds.get(_kind(str(operator)), 0.0) + flops / 2
-    return macs, kinds
+    return macs, by_kind.macs
 
 
 def parts_of(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -147,11 +146,27 @@ def _count_parameters(module: nn.Module) -> tuple[int, int]:
     return sum(p.numel() for p in parameters), sum(p.numel() for p in parameters if p.requires_grad)
 
 
-def _kind(operator: str) -> str:
-    """Name the kind of an ATen operator; weights are two-dimensional, only attention multiplies in batches."""
-    if 'conv' in operator:
-        return 'convolution'
-    return 'attention' if 'bmm' in operator or 'attention' in operator else 'linear'
+class _ByKind(TorchFunctionMode):
+    """Note MACs by the function that the model calls: linear, a convolution, or another product, which is attention.
+
+    The operators below do not tell: PyTorch runs a linear map of some strided inputs as a batched product.
+    """
+
+    def __init__(self, counter: FlopCounterMode) -> None:
+        super().__init__()
+        self.counter, self.macs = counter, {}
+
+    def __torch_function__(self, function: Callable, types: Any, args: tuple = (),
+                           kwargs: Optional[dict] = None) -> Any:
+        """Call a function and note its MACs."""
+        before = self.counter.get_total_flops()
+        result = function(*args, **(kwargs or {}))
+        macs = (self.counter.get_total_flops() - before) / 2
+        if macs:
+            name = function.__name__
+            kind = 'linear' if name == 'linear' else 'convolution' if 'conv' in name else 'attention'
+            self.macs[kind] = self.macs.get(kind, 0.0) + macs
+        return result
 
 
 def _cpu_attention() -> dict:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -19,6 +18,8 @@ from motionbert_mm.datasets.motion_store import MotionStoreWriter
 from motionbert_mm.datasets.transforms.noise import pixel_noise
 from motionbert_mm.geometry.bones import bone_lengths
 from motionbert_mm.geometry.camera import Camera, orbit_cameras
+from motionbert_mm.geometry.resampling import resample
+from motionbert_mm.io.plain_files import read_npz
 from motionbert_mm.structures.skeleton import get_skeleton
 
 SKELETON = 'h36m'
@@ -44,22 +45,11 @@ def read_clips(path: str, fps: float) -> list[WorldClip]:
         FileNotFoundError: no such file.
         ValueError: not an .npz, missing keys, wrong shapes, units that are not metres, NaN, empty clips.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            source = {key: file[key] for key in file.files}
-    except (ValueError, zipfile.BadZipFile, EOFError, OSError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise FileNotFoundError(f'{path} does not exist') from None
-        raise ValueError(f'{path} is truncated or no .npz of plain arrays ({error}); copy or export it again') from None
-    missing = [key for key in REQUIRED if key not in source]
-    if missing:
-        raise ValueError(f'{path} lacks {", ".join(missing)}; it holds {sorted(source)}, expected {REQUIRED}')
+    source = read_npz(path, 'copy or export it again', required=REQUIRED, optional=())
+    check_arrays(path, source)
     positions, starts = source['positions'], source['clip_start'].astype(int)
     check_positions(path, positions, starts, len(source['clip_name']))
-    if source['action'].shape != source['clip_name'].shape:
-        raise ValueError(f'{path}: action has {source["action"].size} entries, expected one for each of the '
-                         f'{len(source["clip_name"])} clips')
-    source_fps = float(source['fps'])
+    source_fps = float(source['fps'].item())
     if not source_fps > 0:
         raise ValueError(f'{path}: fps is {source_fps:g}, expected a positive number')
     clips = []
@@ -67,6 +57,21 @@ def read_clips(path: str, fps: float) -> list[WorldClip]:
         clip = positions[starts[number]:starts[number + 1]].astype(np.float64) * MM_PER_METRE
         clips.append(WorldClip(str(name), str(source['action'][number]), resample(clip, source_fps, fps)))
     return clips
+
+
+def check_arrays(path: str, source: dict[str, np.ndarray]) -> None:
+    """Refuse words where numbers belong, and lists that do not go with each other."""
+    for name in ('positions', 'clip_start', 'fps'):
+        if source[name].dtype.kind not in 'fiu':
+            raise ValueError(f'{path}: {name} has dtype {source[name].dtype}, expected numbers')
+    if source['fps'].size != 1:
+        raise ValueError(f'{path}: fps has {source["fps"].size} entries, expected one frame rate for all clips')
+    for name in ('clip_start', 'clip_name'):
+        if source[name].ndim != 1 or not source[name].size:
+            raise ValueError(f'{path}: {name} has shape {source[name].shape}, expected a list')
+    if source['action'].shape != source['clip_name'].shape:
+        raise ValueError(f'{path}: action has {source["action"].size} entries, expected one for each of the '
+                         f'{len(source["clip_name"])} clips')
 
 
 def check_positions(path: str, positions: np.ndarray, starts: np.ndarray, num_clips: int) -> None:
@@ -104,15 +109,6 @@ def check_posture(path: str, positions: np.ndarray, starts: np.ndarray) -> None:
         names = [skeleton.joints[joint] for joint in skeleton.limbs[loose]]
         raise ValueError(f'{path}: the limb from {names[0]} to {names[1]} changes its length by {change[loose]:.0%}; '
                          f'joints must be in the order of {SKELETON}: {", ".join(skeleton.joints)}')
-
-
-def resample(clip: np.ndarray, source_fps: float, fps: float) -> np.ndarray:
-    """Interpolate (T, J, 3) linearly at the time stamps of another frame rate; the first frame stays."""
-    steps = np.arange(int(np.floor((len(clip) - 1) * fps / source_fps + 1e-6)) + 1) * (source_fps / fps)
-    before = np.minimum(np.floor(steps + 1e-9).astype(int), len(clip) - 1)
-    after = np.minimum(before + 1, len(clip) - 1)
-    share = np.clip(steps - before, 0.0, 1.0)[:, None, None]
-    return clip[before] * (1 - share) + clip[after] * share
 
 
 def aim_cameras(clip: WorldClip) -> list[Camera]:
@@ -158,7 +154,7 @@ def main() -> None:
                 for camera, arrays in views(clip, rng, args.noise):
                     writer.add_clip(f'{clip.name}#{camera.name}', arrays, action=clip.action, camera=camera.name,
                                     image_size=camera.image_size, intrinsics=(*camera.focal, *camera.center))
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         sys.exit(str(error))
     frames = sum(len(clip.positions) for clip in clips)
     print(f'{args.out_dir}: {len(clips)} clips, {frames} frames at {args.fps:g} fps, each seen by 4 cameras')

@@ -79,7 +79,7 @@ def main() -> None:
     try:
         checkpoint = read_checkpoint(args.source)
         converted = revert(checkpoint) if args.reverse else convert(checkpoint, num_heads=args.num_heads)
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         sys.exit(f'{args.source}: {error}')
     temporary = f'{args.target}.tmp'
     torch.save(converted, temporary)

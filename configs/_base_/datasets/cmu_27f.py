@@ -18,28 +18,34 @@ train_dataloader = dict(
         window=dict(num_frames=27, stride=9, jitter=True),
         input_2d='exact',
         pipeline=[
-            # Noise is drawn anew in every epoch; the detections in the store are one fixed draw of the same kind.
+            # Drawn anew in every epoch; the detections in the store are one fixed draw of the same kind.
             dict(type='AddDetectorNoise'),
             dict(type='RandomFlip'),
             dict(type='NormalizeCoords'),
             dict(type='PackInputs', fields=['target_3d']),
         ]),
 )
-evaluated = dict(
-    type='MotionDataset',
-    data_root=data_root,
-    window=dict(num_frames=27, stride=9),
-    input_2d='detected',
-    test_mode=True,
-    pipeline=[
-        dict(type='NormalizeCoords'),
-        dict(type='PackInputs', fields=['keypoints_3d', 'keypoints_2d', 'confidence']),
-    ])
-sampler = dict(type='DefaultSampler', shuffle=False)
-val_dataloader = dict(batch_size=128, num_workers=0, sampler=sampler, collate_fn=collate_fn,
-                      dataset=dict(evaluated, include=held_out))
+val_dataloader = dict(
+    batch_size=128,
+    num_workers=0,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    collate_fn=collate_fn,
+    dataset=dict(
+        type='MotionDataset',
+        data_root=data_root,
+        include=held_out,
+        window=dict(num_frames=27, stride=9),
+        input_2d='detected',
+        test_mode=True,
+        pipeline=[
+            dict(type='NormalizeCoords'),
+            # Hides nothing; other ratios test on missing joints.
+            dict(type='SampleMask', joint_ratio=0.0, frame_ratio=0.0),
+            dict(type='PackInputs', fields=['keypoints_3d', 'keypoints_2d', 'confidence']),
+        ]),
+)
 # Testing takes every clip of the store that data_root names.
-test_dataloader = dict(val_dataloader, dataset=evaluated)
+test_dataloader = dict(val_dataloader, dataset=dict(val_dataloader['dataset'], include=[]))
 
 val_evaluator = dict(type='Pose3DMetric')
 test_evaluator = val_evaluator

@@ -1,5 +1,16 @@
 """Transforms, each vectorised over the batch."""
-from motionbert_mm.datasets.transforms.basic import ConvertSkeleton, NormalizeCoords, PackInputs, RandomFlip
+from motionbert_mm.datasets.transforms.basic import (
+    ConvertSkeleton,
+    NormalizeCoords,
+    PackInputs,
+    RandomFlip,
+    ReprojectionTarget,
+    ZeroMissing,
+)
+from motionbert_mm.datasets.transforms.keypoint_noise import AddMixtureNoise
+from motionbert_mm.datasets.transforms.masking import SampleMask
 from motionbert_mm.datasets.transforms.noise import AddDetectorNoise, pixel_noise
+from motionbert_mm.datasets.transforms.views import OrthographicView
 
-__all__ = ['AddDetectorNoise', 'ConvertSkeleton', 'NormalizeCoords', 'PackInputs', 'RandomFlip', 'pixel_noise']
+__all__ = ['AddDetectorNoise', 'AddMixtureNoise', 'ConvertSkeleton', 'NormalizeCoords', 'OrthographicView',
+           'PackInputs', 'RandomFlip', 'ReprojectionTarget', 'SampleMask', 'ZeroMissing', 'pixel_noise']

@@ -7,10 +7,11 @@ array.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Optional
 
 import numpy as np
 
-from motionbert_mm.geometry.coords import crop_scale, screen_to_unit
+from motionbert_mm.geometry.coords import crop_scale, root_relative, screen_to_unit
 from motionbert_mm.geometry.targets import TARGETS, encode_target
 from motionbert_mm.registry import TRANSFORMS
 from motionbert_mm.structures.skeleton import convert, get_skeleton
@@ -20,12 +21,19 @@ from motionbert_mm.structures.skeleton import convert, get_skeleton
 class ConvertSkeleton:
     """Bring every joint array of a batch to another skeleton, by joint name.
 
+    After ``NormalizeCoords`` the network inputs are converted too: official 2D clips are cropped around the joints of
+    their own skeleton first.
+
     Args:
         target: name of the skeleton wanted.
 
     Raises:
         KeyError: an unknown skeleton, or no rule between the two.
+        ValueError: targets or a mask were made of the joints before.
     """
+
+    # What later transforms make of the joints, and which would be left behind.
+    MADE_LATER = ('target_3d', 'target_2d', 'mask')
 
     def __init__(self, target: str) -> None:
         self.target = get_skeleton(target).name
@@ -35,21 +43,31 @@ class ConvertSkeleton:
         source = results['skeleton']
         if source == self.target:
             return results
+        made = [name for name in self.MADE_LATER if name in results]
+        if made:
+            raise ValueError(f'ConvertSkeleton from {source!r} to {self.target!r} comes after {", ".join(made)} of the '
+                             f'samples was made of {source!r} joints; move it further to the front of the pipeline')
         converted = dict(results, skeleton=self.target)
-        flat = convert(results['keypoints_2d'], source, self.target, results['confidence'])
-        converted.update(keypoints_2d=flat.keypoints, confidence=flat.confidence)
-        if 'keypoints_3d' in results:
-            solid = convert(results['keypoints_3d'], source, self.target,
-                            results['visible'].astype(np.float32))
-            converted.update(keypoints_3d=solid.keypoints, visible=solid.confidence > 0)
-        else:
-            converted.update(visible=flat.confidence > 0)
+        if 'keypoints_2d' in results:  # else a transform makes it later
+            flat = convert(results['keypoints_2d'], source, self.target, results['confidence'])
+            seen = convert(results['keypoints_2d'], source, self.target, results['confidence'] * results['visible'])
+            converted.update(keypoints_2d=flat.keypoints, confidence=flat.confidence, visible=seen.confidence > 0)
+        if 'inputs' in results:
+            unit = convert(results['inputs'][..., :2], source, self.target, results['inputs'][..., 2])
+            converted.update(inputs=_with_confidence(unit.keypoints, unit.confidence))
+        for name in ('keypoints_3d', 'keypoints_image'):
+            if name in results:
+                solid = convert(results[name], source, self.target, results['visible'].astype(np.float32))
+                converted.update({name: solid.keypoints, 'visible': solid.confidence > 0})
         return converted
 
 
 @TRANSFORMS.register_module()
 class RandomFlip:
     """Mirror whole samples left to right, in the image and in the camera frame.
+
+    Stands before ``NormalizeCoords``. Without an image size the mirror is the left edge of the image, which
+    ``NormalizeCoords(inputs='crop_scale')``, the only rule for such data, does not see.
 
     Args:
         prob: share of the samples.
@@ -64,17 +82,17 @@ class RandomFlip:
         A point x pixels from the left comes to lie x pixels from the right; a point in the camera frame
         changes the sign of its x; the principal point moves along. Swapped are joints and their confidence.
         """
-        _check_image_size(results, 'RandomFlip mirrors at its middle')
-        chosen = np.flatnonzero(rng.random(len(results['keypoints_2d'])) < self.prob)
+        chosen = np.flatnonzero(rng.random(len(results['visible'])) < self.prob)
         swap = list(get_skeleton(results['skeleton']).flip_indices)
-        width = results['image_size'][chosen, 0]
+        width = results['image_size'][chosen, 0] if 'image_size' in results else np.zeros(len(chosen), np.float32)
         flipped = dict(results)
-        for name in ('keypoints_2d', 'keypoints_3d', 'confidence', 'visible'):
+        for name in ('keypoints_2d', 'keypoints_image', 'keypoints_3d', 'confidence', 'visible'):
             if name in results:
                 flipped[name] = results[name].copy()
                 flipped[name][chosen] = results[name][chosen][:, :, :, swap]
-        flipped['keypoints_2d'][chosen, ..., 0] = (
-            width[:, None, None, None] - flipped['keypoints_2d'][chosen, ..., 0])
+        for name in ('keypoints_2d', 'keypoints_image'):
+            if name in results:
+                flipped[name][chosen, ..., 0] = width[:, None, None, None] - flipped[name][chosen, ..., 0]
         if 'keypoints_3d' in flipped:
             flipped['keypoints_3d'][chosen, ..., 0] *= -1
         if 'smpl_pose' in results:
@@ -97,36 +115,82 @@ class NormalizeCoords:
 
     Args:
         inputs: 'screen' spans the image width over [-1, 1]; 'crop_scale' fits the square around the person.
-        target: a row of ``geometry.targets``: 'root_relative' or 'image_space'.
+        target: a row of ``geometry.targets``: 'root_relative', 'image_space' or 'image_space_global'; None for motion
+            of which only 2D is used.
         crop_range: ratio of the square's side to the person's larger side, drawn uniformly per sample.
+        given_2d: the 2D input is the truth and replaces x and y of predictions in image space (official ``gt_2d``).
 
     Raises:
         ValueError: an unknown name, NaN in the input, or no image size where it is needed.
     """
 
-    def __init__(self, *, inputs: str = 'screen', target: str = 'root_relative',
-                 crop_range: Sequence[float] = (1.0, 1.0)) -> None:
-        if inputs not in ('screen', 'crop_scale') or target not in TARGETS:
+    def __init__(self, *, inputs: str = 'screen', target: Optional[str] = 'root_relative',
+                 crop_range: Sequence[float] = (1.0, 1.0), given_2d: bool = False) -> None:
+        if inputs not in ('screen', 'crop_scale') or target not in (*TARGETS, None):
             raise ValueError(f"NormalizeCoords got inputs={inputs!r} and target={target!r}; expected inputs 'screen' "
-                             f"or 'crop_scale' and target one of {sorted(TARGETS)}")
-        self.inputs, self.target, self.crop_range = inputs, target, tuple(crop_range)
+                             f"or 'crop_scale' and target one of {sorted(TARGETS)} or None")
+        if given_2d and (inputs != 'screen' or target not in ('image_space', 'image_space_global')):
+            raise ValueError(f"NormalizeCoords got given_2d with inputs={inputs!r} and target={target!r}; input and "
+                             "target share their x and y only with inputs='screen' and a target in image space")
+        self.inputs, self.target, self.crop_range, self.given_2d = inputs, target, tuple(crop_range), given_2d
 
     def __call__(self, results: dict, rng: np.random.Generator) -> dict:
         """Return ``results`` with ``inputs``, ``target_3d`` and ``norm``."""
         points, confidence = results['keypoints_2d'], results['confidence']
         if self.inputs == 'screen':
-            _check_image_size(results, "NormalizeCoords(inputs='screen') divides by it")
+            if 'image_size' not in results:
+                raise ValueError(f"sample {results['sample_id'][0]!r} has no image size, and NormalizeCoords(inputs="
+                                 "'screen') divides by it; give it to the converter, or set inputs='crop_scale'")
             points = screen_to_unit(points, results['image_size'])
         else:
             points, confidence, _ = crop_scale(points, confidence, rng.uniform(*self.crop_range, size=len(points)))
-        inputs = np.concatenate([points, confidence[..., None]], axis=-1, dtype=np.float32)
+        inputs = _with_confidence(points, confidence)
         if not np.isfinite(inputs).all():
             sample = results['sample_id'][int(np.argwhere(~np.isfinite(inputs))[0][0])]
             raise ValueError(f'sample {sample!r} has NaN or infinite 2D input; repair the source and convert again')
+        if self.target is None:
+            return dict(results, inputs=inputs)
         root = get_skeleton(results['skeleton']).root
         target, norm = encode_target(self.target, results.get('keypoints_3d'), root, results)
+        if self.given_2d:
+            norm = {**norm, 'xy': inputs[..., :2]}
         normalised = dict(results, inputs=inputs, norm=norm)
         return normalised if target is None else dict(normalised, target_3d=target.astype(np.float32))
+
+
+@TRANSFORMS.register_module()
+class ZeroMissing:
+    """Set x, y and confidence of the network input to zero where the confidence is zero.
+
+    Official: MotionBERT does so for in-the-wild 2D data, after the normalisation.
+    """
+
+    def __call__(self, results: dict, rng: np.random.Generator) -> dict:
+        """Return ``results`` with zeros for joints that were not seen."""
+        inputs = results['inputs']
+        return dict(results, inputs=inputs * (inputs[..., 2:] > 0))
+
+
+@TRANSFORMS.register_module()
+class ReprojectionTarget:
+    """Make the 2D input, as it is before any corruption, the target of the re-projection loss (MotionBERT, eq. 10).
+
+    Writes ``target_2d`` (B, M, T, J, 2) and ``weight_2d`` (B, M, T, J), the confidence. Stands after
+    ``NormalizeCoords`` and before noise and masks.
+
+    Args:
+        root_relative: subtract the root of every frame (official ``rootrel``), as from the 3D targets.
+    """
+
+    def __init__(self, *, root_relative: bool = True) -> None:
+        self.root_relative = root_relative
+
+    def __call__(self, results: dict, rng: np.random.Generator) -> dict:
+        """Return ``results`` with ``target_2d`` and ``weight_2d``."""
+        target = results['inputs'][..., :2]
+        if self.root_relative:
+            target = root_relative(target, get_skeleton(results['skeleton']).root)
+        return dict(results, target_2d=target, weight_2d=results['inputs'][..., 2])
 
 
 @TRANSFORMS.register_module()
@@ -149,11 +213,12 @@ class PackInputs:
         # A mask that hides nothing would only cost time in every loss.
         if 'visible' in results and not results['visible'].all():
             fields['visible'] = results['visible']
+        if 'mask' in results and results['mask'].any():
+            fields['mask'] = results['mask']
         return dict(inputs=results['inputs'], fields=fields,
                     metainfo={name: results[name] for name in self.METAINFO if name in results})
 
 
-def _check_image_size(results: dict, reason: str) -> None:
-    if 'image_size' not in results:
-        raise ValueError(f"sample {results['sample_id'][0]!r} has no image size, and {reason}; give it to the "
-                         "converter, or leave RandomFlip out and set NormalizeCoords.inputs='crop_scale'")
+def _with_confidence(points: np.ndarray, confidence: np.ndarray) -> np.ndarray:
+    """Join points (..., J, 2) and confidence (..., J) to network inputs (..., J, 3)."""
+    return np.concatenate([points, confidence[..., None]], axis=-1, dtype=np.float32)

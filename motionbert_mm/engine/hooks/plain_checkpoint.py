@@ -9,6 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer
 
 from motionbert_mm.checkpoints.load import META_KEY, compare_states
+from motionbert_mm.datasets.base import change_steps
 from motionbert_mm.registry import HOOKS
 
 
@@ -65,7 +66,8 @@ def describe_run(runner: Any) -> dict:
     config = runner.cfg.to_dict()
     loader = config.get('test_dataloader') or config.get('train_dataloader') or {}
     dataset = loader.get('dataset', {})
-    return dict(model=config['model'], window=dataset.get('window', {}), pipeline=dataset.get('pipeline', []))
+    pipeline = change_steps(dataset.get('pipeline', []), dataset.get('pipeline_changes'))
+    return dict(model=config['model'], window=dataset.get('window', {}), pipeline=pipeline)
 
 
 def _without_functions(state: Any) -> Any:

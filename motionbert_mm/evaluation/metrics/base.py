@@ -8,12 +8,12 @@ from itertools import groupby
 from typing import Any, NamedTuple, Optional
 
 import numpy as np
-from mmengine.dist import broadcast_object_list, collect_results, get_world_size, is_main_process
-from mmengine.evaluator import BaseMetric
 from mmengine.logging import MMLogger
 
 from motionbert_mm.evaluation.functional.averaging import mean_by_clip, mean_by_frame, mean_by_group
 from motionbert_mm.evaluation.functional.merging import merge_frames
+from motionbert_mm.evaluation.metrics.gathering import GatheringMetric
+from motionbert_mm.evaluation.metrics.report import Report, flip_words, format_table
 
 OVERLAPS = {'predictions': 'predictions averaged per frame, then whole sequences measured',
             'errors': 'each window measured, errors averaged per frame'}
@@ -39,7 +39,7 @@ class Window(NamedTuple):
     meta: dict[str, Any]
 
 
-class MotionMetric(BaseMetric):
+class MotionMetric(GatheringMetric):
     """Base of the metrics: a subclass says what to keep of a sample and how to measure a clip.
 
     ``process`` keeps one :class:`Window` per person and sample; ``compute_metrics`` drops windows that occur twice,
@@ -53,15 +53,13 @@ class MotionMetric(BaseMetric):
         group_by: metainfo key whose value groups clips, an action for example.
         within_group: 'frame' pools the frames of a group (official Human3.6M protocol), 'clip' averages its clips.
         overlap: 'predictions' averages the predictions for a source frame over the windows and measures whole
-            sequences; 'errors' measures each window and averages the values for a source frame (official MotionBERT).
+            sequences; 'errors' measures each window and averages the values for a source frame (official MotionBERT;
+            of a frame that a stretched window repeats, the last copy counts).
         skip_list: sequences that are left out: sample_ids, or patterns as of a shell (``s_09_act_05_subact_02*``).
         prefix: put before every key of the result, with a slash.
         collect_device: 'cpu' or 'gpu', how results are gathered from the processes.
         collect_dir: shared directory for gathering on the CPU.
     """
-
-    # Not None: MMEngine would warn at every construction.
-    default_prefix = ''
 
     def __init__(self, *, average: str = 'action', group_by: str = 'action', within_group: str = 'frame',
                  overlap: str = 'predictions', skip_list: Sequence[str] = (), prefix: Optional[str] = None,
@@ -96,6 +94,17 @@ class MotionMetric(BaseMetric):
         """Say in a few words each how ``measure`` works, for the protocol line."""
         return []
 
+    def describe_excluded(self) -> str:
+        """Say which sequences are left out, for the protocol line."""
+        return ', '.join(self.skip_list)
+
+    def headings(self, groups: Sequence[str]) -> dict[str, str]:
+        """Return the heading of each group in the order of the table."""
+        return {group: group for group in sorted(set(groups))}
+
+    def check(self, clips: Sequence[Window]) -> None:
+        """Refuse clips that this metric must not average."""
+
     def process(self, data_batch: Mapping[str, Any], data_samples: Sequence[Mapping[str, Any]]) -> None:
         """Keep one batch.
 
@@ -112,31 +121,13 @@ class MotionMetric(BaseMetric):
             if prediction.get('sample_id', name) != name:
                 raise ValueError(f'{type(self).__name__} got the prediction for {prediction["sample_id"]} where the '
                                  f'ground truth is of {name}; test_step must keep the order of the batch')
-            if self._is_skipped(name):
+            if self.is_skipped(name):
                 self.results.append(Window(name, 0, np.empty(0, np.int64), {}, np.empty(0, np.int64), {}))
                 continue
             windows = self.extract(prediction, target)
             if self.overlap == 'errors':
-                windows = [window._replace(arrays=self._measure(window)) for window in windows]
+                windows = [window._replace(arrays=self._measure(window)) for window in map(_last_copies, windows)]
             self.results.extend(windows)
-
-    def evaluate(self, size: int) -> dict[str, float]:
-        """Gather the windows of all processes and compute the result; every process returns it.
-
-        Args:
-            size: number of samples in the data set. Not used: copies that a sampler adds are known by their frames.
-        """
-        # One entry per process: MMEngine would cut the list to `size`, which is wrong for several persons, and to the
-        # shortest process, which is wrong for a sampler that does not pad.
-        parts = collect_results([self.results], get_world_size(), self.collect_device, **(
-            {'tmpdir': self.collect_dir} if self.collect_device == 'cpu' else {}))
-        metrics: list[Any] = [None]
-        if is_main_process():
-            values = self.compute_metrics([window for part in parts for window in part])
-            metrics = [{f'{self.prefix}/{key}' if self.prefix else key: value for key, value in values.items()}]
-        broadcast_object_list(metrics)
-        self.results.clear()
-        return metrics[0]
 
     def compute_metrics(self, results: Sequence[Window]) -> dict[str, float]:
         """Average the values of all clips and log them with the protocol.
@@ -148,25 +139,35 @@ class MotionMetric(BaseMetric):
             the headline of each measured name, and each of its averages under ``name/average``. An average over no
             value (velocities of one-frame clips) is left out.
         """
-        skipped = {window.sample_id for window in results if self._is_skipped(window.sample_id)}
+        report = self.report(results)
+        _log('\n' + report.table)
+        _log(report.protocol)
+        return report.metrics
+
+    def report(self, results: Sequence[Window]) -> Report:
+        """Average the values of all clips; arguments as of ``compute_metrics``."""
+        skipped = {window.sample_id for window in results if self.is_skipped(window.sample_id)}
         kept = [window for window in results if window.sample_id not in skipped]
         clips = [self._merge(list(parts)) for _, parts in groupby(_distinct(kept), key=lambda window: window[:2])]
-        hidden = sum(len(clip.hidden) for clip in clips)
+        counts = {'excluded': len(skipped), 'hidden': sum(len(clip.hidden) for clip in clips)}
         clips = [clip for clip in clips if len(clip.frame_ids)]
         if not clips:
             raise ValueError(f'{type(self).__name__} has nothing to measure: {len(results)} windows, {len(skipped)} '
-                             f'sequences skipped by skip_list, {hidden} frames without a valid target; check the test '
-                             'data set, skip_list and joints')
-        groups = self._groups(clips)
+                             f'sequences skipped by skip_list, {counts["hidden"]} frames without a valid target; check '
+                             'the test data set, skip_list and joints')
+        self.check(clips)
+        labels = self._groups(clips)
         names = list(clips[0].arrays)
-        averages = {name: self._averages([clip.arrays[name] for clip in clips], groups) for name in names}
-        self._log_table(clips, groups, averages)
-        self._log_protocol(clips, groups, averages, skipped, hidden)
+        averages = {name: self._averages([clip.arrays[name] for clip in clips], labels) for name in names}
+        groups = self._by_group(clips, labels)
+        counts.update(sequences=len(clips), frames=sum(_count(clip) for clip in clips))
         metrics = {name: values[self.average] for name, values in averages.items()}
         metrics.update({f'{name}/{key}': value for name, values in averages.items() for key, value in values.items()})
-        return {key: value for key, value in metrics.items() if not np.isnan(value)}
+        return Report({key: value for key, value in metrics.items() if not np.isnan(value)}, groups, counts,
+                      self._table(groups, averages, counts), self._protocol_line(clips, len(groups), averages, counts))
 
-    def _is_skipped(self, sample_id: str) -> bool:
+    def is_skipped(self, sample_id: str) -> bool:
+        """Say whether a sequence is left out."""
         return any(sample_id == entry or fnmatchcase(sample_id, entry) for entry in self.skip_list)
 
     def _measure(self, window: Window) -> dict[str, np.ndarray]:
@@ -200,39 +201,40 @@ class MotionMetric(BaseMetric):
             averages[self.group_by] = mean_by_frame([np.array(list(means.values()))])
         return averages
 
-    def _log_table(self, clips: Sequence[Window], groups: Optional[Sequence[str]],
-                   averages: Mapping[str, Mapping[str, float]]) -> None:
-        """Log one row per group and one per average."""
-        headline = next(iter(averages))
-        counts = [np.isfinite(clip.arrays[headline]).sum() for clip in clips]
-        rows = []
-        if groups is not None:
-            columns = {name: mean_by_group([clip.arrays[name] for clip in clips], groups, within=self.within_group)
-                       for name in averages}
-            rows = [[group, groups.count(group), sum(n for n, other in zip(counts, groups) if other == group)]
-                    + [means[group] for means in columns.values()] for group in columns[headline]]
-        for key in averages[headline]:
-            rows.append([f'mean over {key}s', len(clips), sum(counts)] + [values[key] for values in averages.values()])
-        _log(_table([self.group_by, 'clips', 'frames', *averages], rows))
+    def _by_group(self, clips: Sequence[Window], labels: Optional[Sequence[str]]) -> dict[str, dict[str, float]]:
+        """Count and average each group, in the order of the table."""
+        if labels is None:
+            return {}
+        columns = {name: mean_by_group([clip.arrays[name] for clip in clips], labels, within=self.within_group)
+                   for name in clips[0].arrays}
+        return {group: {'clips': labels.count(group),
+                        'frames': sum(_count(clip) for clip, label in zip(clips, labels) if label == group),
+                        **{name: means[group] for name, means in columns.items()}} for group in self.headings(labels)}
 
-    def _log_protocol(self, clips: Sequence[Window], groups: Optional[Sequence[str]],
-                      averages: Mapping[str, Mapping[str, float]], skipped: Iterable[str], hidden: int) -> None:
-        """Log the headline with all that it depends on, in one line."""
+    def _table(self, groups: Mapping[str, Mapping[str, float]], averages: Mapping[str, Mapping[str, float]],
+               counts: Mapping[str, int]) -> str:
+        """Lay out one row per group and one per average."""
+        headings = self.headings(list(groups))
+        rows = [[headings[group], *row.values()] for group, row in groups.items()]
+        rows += [[f'mean over {key}s', counts['sequences'], counts['frames'], *(row[key] for row in averages.values())]
+                 for key in next(iter(averages.values()))]
+        return format_table([self.group_by, 'clips', 'frames', *averages], rows)
+
+    def _protocol_line(self, clips: Sequence[Window], num_groups: int, averages: Mapping[str, Mapping[str, float]],
+                  counts: Mapping[str, int]) -> str:
+        """Say the headline with all that it depends on, in one line."""
         headline, values = next(iter(averages.items()))
-        frames = sum(int(np.isfinite(clip.arrays[headline]).sum()) for clip in clips)
-        averaging = f'averaged over {len(clips)} clips' if self.average == 'clip' else f'averaged over {frames} frames'
-        if self.average == self.group_by:
-            unit = 'frames pooled' if self.within_group == 'frame' else 'clips averaged'
-            averaging = f'averaged over {len(set(groups))} {self.group_by}s ({unit} in each)'
-        count = len(set(skipped))
-        excluded = f'{count} sequences ({", ".join(self.skip_list)})' if self.skip_list else 'none'
+        number = {'frame': f'{counts["frames"]} frames', 'clip': f'{len(clips)} clips'}
+        unit = 'frames pooled' if self.within_group == 'frame' else 'clips averaged'
+        number.setdefault(self.average, f'{num_groups} {self.group_by}s ({unit} in each)')
         rates = sorted({float(clip.meta['fps']) for clip in clips if clip.meta.get('fps')})
-        words = [f'{headline} {values[self.average]:.2f} {averaging}', *self.describe(clips),
-                 f'overlapping windows: {OVERLAPS[self.overlap]}', f'flip TTA: {_flip_words(clips)}',
-                 f'excluded: {excluded}',
-                 f'evaluated: {len(clips)} sequences, {frames} frames, {hidden} frames without valid target left out',
-                 f'fps: {", ".join(f"{rate:g}" for rate in rates) or "not stated"}']
-        _log('Protocol of ' + ' | '.join(words))
+        excluded = f'{counts["excluded"]} sequences ({self.describe_excluded()})' if self.skip_list else 'none'
+        return ' | '.join([
+            f'Protocol of {headline} {values[self.average]:.2f} averaged over {number[self.average]}',
+            *self.describe(clips), f'overlapping windows: {OVERLAPS[self.overlap]}',
+            f'flip TTA: {flip_words(clip.meta.get("flip_test") for clip in clips)}', f'excluded: {excluded}',
+            f'evaluated: {counts["sequences"]} sequences, {counts["frames"]} frames, {counts["hidden"]} frames without '
+            f'valid target left out', f'fps: {", ".join(f"{rate:g}" for rate in rates) or "not stated"}'])
 
 
 def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
@@ -255,20 +257,22 @@ def _distinct(windows: Iterable[Window]) -> list[Window]:
     return [by_key[key] for key in sorted(by_key)]
 
 
-def _flip_words(clips: Iterable[Window]) -> str:
-    """Say whether predictions were averaged with those for the mirrored input."""
-    stated = {clip.meta.get('flip_test') for clip in clips}
-    words = {True: 'on', False: 'off', None: 'not stated'}
-    return words[stated.pop()] if len(stated) == 1 else 'mixed'
+def _last_copies(window: Window) -> Window:
+    """Keep the last row of every frame, in ascending order.
+
+    Official: evaluate() of MotionBERT adds a clip's errors to the source frames by fancy indexing, which keeps the last
+    of the copies that a stretched clip holds.
+    """
+    frames, rows = np.unique(window.frame_ids[::-1], return_index=True)
+    if len(frames) == len(window.frame_ids):
+        return window
+    rows = len(window.frame_ids) - 1 - rows
+    return window._replace(frame_ids=frames, arrays={name: values[rows] for name, values in window.arrays.items()})
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Lay out a table in columns of equal width."""
-    cells = [[f'{cell:.2f}' if isinstance(cell, float) else str(cell) for cell in row] for row in (header, *rows)]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
-    lines = ['  '.join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:]))])
-             for row in cells]
-    return '\n' + '\n'.join(lines)
+def _count(clip: Window) -> int:
+    """Frames of a merged clip that count."""
+    return int(np.isfinite(next(iter(clip.arrays.values()))).sum())
 
 
 def _log(message: str) -> None:

@@ -15,8 +15,10 @@ from motionbert_mm.evaluation.functional.keypoint_eval import (
     p_mpjpe,
     pck,
 )
+from motionbert_mm.evaluation.functional.matching import match_frames, visible_joints
 from motionbert_mm.evaluation.functional.merging import as_array
 from motionbert_mm.evaluation.metrics.base import MotionMetric, Window
+from motionbert_mm.evaluation.protocols import action_headings, get_protocol, resolve_options
 from motionbert_mm.registry import METRICS
 from motionbert_mm.structures.skeleton import get_skeleton
 
@@ -35,42 +37,53 @@ class _JointSet(NamedTuple):
 
 @METRICS.register_module()
 class Pose3DMetric(MotionMetric):
-    """MPJPE, P-MPJPE, N-MPJPE, MPJVE, acceleration error, PCK at 150 mm and AUC from 0 to 150 mm.
+    """MPJPE, P-MPJPE, MPJVE, N-MPJPE, acceleration error, PCK at 150 mm and AUC from 0 to 150 mm.
 
-    Keys of the result: ``MPJPE``, ``P-MPJPE``, ``N-MPJPE`` (mm), ``MPJVE`` (mm per frame), ``Accel`` (mm per frame
+    Keys of the result: ``MPJPE``, ``P-MPJPE`` (mm), ``MPJVE`` (mm per frame), ``N-MPJPE`` (mm), ``Accel`` (mm per frame
     squared), ``PCK@150`` and ``AUC`` (percent); each also as ``key/frame``, ``key/clip`` and ``key/<group_by>``.
-    Velocities are taken between frames that follow each other at the sequence's own frame step, never across a gap.
+    Velocities are taken between frames that follow each other at the sequence's own frame step, never across a gap,
+    and with ``overlap='errors'`` not across the borders of windows.
     A frame counts if the target of every joint that is used is visible; a joint that a data set never shows therefore
-    has to be left out of ``joints``. All but the first four arguments are those of :class:`MotionMetric`.
+    has to be left out of ``joints``.
 
-    Official Human3.6M numbers of MotionBERT: ``average='action'``, ``overlap='errors'``, ``drop_zero_error=True`` and
-    the faulty sequences in ``skip_list``. Official MPI-INF-3DHP: ``average='frame'`` and in ``pck_joints`` the fourteen
-    joints of ``MPI_INF_3DHP_GROUPS``.
+    A named protocol of Human3.6M fixes ``joints``, ``root_relative``, ``drop_zero_error``, ``average``, ``group_by``,
+    ``within_group`` and ``overlap``: another value is refused. ``skip_list`` adds to the recordings that it leaves out,
+    and the protocol line says so. Without a protocol an option that is None has the value given in brackets.
+    Official MPI-INF-3DHP: ``average='frame'`` and in ``pck_joints`` the fourteen joints of ``MPI_INF_3DHP_GROUPS``.
 
     Args:
-        joints: names or indices of the joints that are averaged; None takes all of the skeleton, the root included.
+        protocol: a row of ``PROTOCOLS``: 'motionbert', 'videopose3d' or 'mmpose'; None takes the options alone.
+        joints: names or indices of the joints that are averaged [all of the skeleton, the root included].
         pck_joints: names or indices of the joints that PCK and AUC count; None takes ``joints``.
-        root_relative: measure positions relative to the skeleton's root joint.
-        drop_zero_error: leave out frames whose MPJPE is exactly 0 (official MotionBERT).
-        average: which of the three averages is the headline.
-        group_by: metainfo key that groups clips.
-        within_group: 'frame' or 'clip', what is averaged inside a group.
-        overlap: 'predictions' or 'errors', how overlapping windows are merged.
+        root_relative: measure positions relative to the skeleton's root joint [True].
+        drop_zero_error: leave out frames whose MPJPE is exactly 0 [False].
+        average: which of the three averages is the headline ['action'].
+        group_by: metainfo key that groups clips ['action'].
+        within_group: 'frame' or 'clip', what is averaged inside a group ['frame'].
+        overlap: 'predictions' or 'errors', how overlapping windows are merged ['predictions'].
         skip_list: sequences that are left out, names or patterns.
         prefix: put before every key of the result, with a slash.
         collect_device: 'cpu' or 'gpu', how results are gathered from the processes.
         collect_dir: shared directory for gathering on the CPU.
     """
 
-    def __init__(self, *, joints: Joints = None, pck_joints: Joints = None, root_relative: bool = True,
-                 drop_zero_error: bool = False, average: str = 'action', group_by: str = 'action',
-                 within_group: str = 'frame', overlap: str = 'predictions', skip_list: Sequence[str] = (),
-                 prefix: Optional[str] = None, collect_device: str = 'cpu',
-                 collect_dir: Optional[str] = None) -> None:
-        super().__init__(average=average, group_by=group_by, within_group=within_group, overlap=overlap,
-                         skip_list=skip_list, prefix=prefix, collect_device=collect_device, collect_dir=collect_dir)
-        self.joints, self.pck_joints = joints, pck_joints
-        self.root_relative, self.drop_zero_error = root_relative, drop_zero_error
+    def __init__(self, protocol: Optional[str] = None, *, joints: Joints = None, pck_joints: Joints = None,
+                 root_relative: Optional[bool] = None, drop_zero_error: Optional[bool] = None,
+                 average: Optional[str] = None, group_by: Optional[str] = None, within_group: Optional[str] = None,
+                 overlap: Optional[str] = None, skip_list: Sequence[str] = (), prefix: Optional[str] = None,
+                 collect_device: str = 'cpu', collect_dir: Optional[str] = None) -> None:
+        self.protocol = None if protocol is None else get_protocol(protocol)
+        options = resolve_options(self.protocol, dict(
+            joints=joints, root_relative=root_relative, drop_zero_error=drop_zero_error, average=average,
+            group_by=group_by, within_group=within_group, overlap=overlap))
+        super().__init__(average=options['average'], group_by=options['group_by'],
+                         within_group=options['within_group'], overlap=options['overlap'], skip_list=skip_list,
+                         prefix=prefix, collect_device=collect_device, collect_dir=collect_dir)
+        self.more_skipped = self.skip_list
+        if self.protocol is not None:
+            self.skip_list = (*self.protocol.skip_list, *self.more_skipped)
+        self.joints, self.pck_joints = options['joints'], pck_joints
+        self.root_relative, self.drop_zero_error = options['root_relative'], options['drop_zero_error']
         self._joint_sets: dict[str, _JointSet] = {}
 
     def extract(self, prediction: Mapping[str, Any], target: Mapping[str, Any]) -> list[Window]:
@@ -84,7 +97,8 @@ class Pose3DMetric(MotionMetric):
                              'check the head and ConvertSkeleton')
         needed = sorted({*joints.kept, joints.root}) if self.root_relative else joints.kept
         meta = {'group': target.get(self.group_by), 'fps': target.get('fps'), 'skeleton': skeleton,
-                'flip_test': prediction.get('flip_test')}
+                'flip_test': prediction.get('flip_test'), 'subject': target.get('subject'),
+                'camera': target.get('camera_id')}
         windows = []
         for person, shown in enumerate(visible[:, :, needed].all(axis=-1)):
             arrays = {'pred': pred[person, shown], 'target': truth[person, shown]}
@@ -106,8 +120,8 @@ class Pose3DMetric(MotionMetric):
         return {
             'MPJPE': mpjpe(pred, target),
             'P-MPJPE': p_mpjpe(pred, target),
-            'N-MPJPE': n_mpjpe(pred, target),
             'MPJVE': _undefined_first(mpjve(pred, target), regular, len(pred)),
+            'N-MPJPE': n_mpjpe(pred, target),
             'Accel': _undefined_first(acceleration_error(pred, target), regular[1:] & regular[:-1], len(pred)),
             'PCK@150': pck(*counted),
             'AUC': auc(*counted),
@@ -121,9 +135,10 @@ class Pose3DMetric(MotionMetric):
         return {name: np.where(exact, np.nan, entries) for name, entries in values.items()}
 
     def describe(self, clips: Sequence[Window]) -> list[str]:
-        """Say which joints were measured, and relative to what."""
+        """Say the name of the protocol, which joints were measured, and relative to what."""
         skeletons = sorted({clip.meta['skeleton'] for clip in clips})
-        words = [f'joints: {_joint_words(self.joints)} of {", ".join(skeletons)}']
+        words = [] if self.protocol is None else [f'protocol: {self.protocol.name}']
+        words.append(f'joints: {_joint_words(self.joints)} of {", ".join(skeletons)}')
         if self.pck_joints is not None:
             words.append(f'PCK and AUC: {_joint_words(self.pck_joints)}')
         roots = sorted({get_skeleton(name).joints[self._joint_set(name).root] for name in skeletons})
@@ -132,6 +147,23 @@ class Pose3DMetric(MotionMetric):
             words.append('frames with zero error dropped')
         return words
 
+    def describe_excluded(self) -> str:
+        """Name the recordings that the protocol leaves out, and the patterns that were added."""
+        if self.protocol is None:
+            return super().describe_excluded()
+        more = f'; beyond the protocol: {", ".join(self.more_skipped)}' if self.more_skipped else ''
+        return self.protocol.describe_excluded() + more
+
+    def headings(self, groups: Sequence[str]) -> dict[str, str]:
+        """Put the actions of Human3.6M in the order and under the headings of the papers."""
+        return action_headings(groups) if self.group_by == 'action' else super().headings(groups)
+
+    def check(self, clips: Sequence[Window]) -> None:
+        """Refuse clips among which the protocol did not find a recording that it leaves out."""
+        if self.protocol is not None:
+            self.protocol.check_excluded({'sample_id': clip.sample_id, 'action': clip.meta['group'], **clip.meta}
+                                         for clip in clips)
+
     def _joint_set(self, name: Optional[str]) -> _JointSet:
         """Look up the joints of a skeleton, once."""
         if name is None:
@@ -139,6 +171,9 @@ class Pose3DMetric(MotionMetric):
                            'let the data set or ConvertSkeleton set it')
         if name not in self._joint_sets:
             skeleton = get_skeleton(name)
+            if self.protocol is not None and name != self.protocol.skeleton:
+                raise ValueError(f'protocol {self.protocol.name!r} is defined for skeleton {self.protocol.skeleton!r}, '
+                                 f'the data have {name!r}; convert them (ConvertSkeleton), or leave protocol out')
             averaged = _indices(self.joints, skeleton)
             counted = averaged if self.pck_joints is None else _indices(self.pck_joints, skeleton)
             kept = sorted({*averaged, *counted})
@@ -167,35 +202,12 @@ def _joint_words(joints: Joints) -> str:
 def _matched(prediction: Mapping[str, Any], target: Mapping[str, Any],
              name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Prediction and truth (M, T, J, 3), visibility (M, T, J) and frame ids (T,) of the predicted frames."""
-    for role, sample in (('prediction', prediction), ('ground truth', target)):
-        if sample.get('keypoints_3d') is None:
-            raise KeyError(f'{name}: the {role} has no keypoints_3d, only {sorted(sample)}; '
-                           'check the head and the targets of the data set')
+    frame_ids, rows = match_frames(prediction, target)
+    if target.get('keypoints_3d') is None:
+        raise KeyError(f'{name}: the ground truth has no keypoints_3d, only {sorted(target)}; '
+                       'check the targets of the data set and the fields of PackInputs')
     pred, truth = (as_array(sample['keypoints_3d']).astype(np.float32) for sample in (prediction, target))
-    visible = np.ones(truth.shape[:3], bool)  # without the field all targets are valid
-    if target.get('visible') is not None:
-        visible = as_array(target['visible']).astype(bool)
-    frame_ids = as_array(prediction.get('frame_ids', target['frame_ids'])).astype(np.int64)
-    if len(frame_ids) != pred.shape[1]:
-        raise ValueError(f'{name}: {pred.shape[1]} predicted frames, but frame_ids has {len(frame_ids)}; '
-                         'the head must set frame_ids of the frames that it predicts')
-    if pred.shape[1] != truth.shape[1]:
-        rows = _find_frames(frame_ids, as_array(target['frame_ids']), visible, name)
-        truth, visible = truth[:, rows], visible[:, rows]
-    return pred, truth, visible, frame_ids
-
-
-def _find_frames(wanted: np.ndarray, available: np.ndarray, visible: np.ndarray,
-                 name: str) -> np.ndarray:
-    """Rows of the ground truth that belong to the predicted frames (centre-frame models predict one of T)."""
-    # Visible rows last: of a frame and its padded copies, the frame itself is found.
-    order = np.argsort(visible.any(axis=(0, 2)), kind='stable')
-    rows = {int(available[row]): int(row) for row in order}
-    missing = [int(frame) for frame in wanted if int(frame) not in rows]
-    if missing:
-        raise ValueError(f'{name}: predicted frames {missing[:5]} are not among the target frames '
-                         f'{int(available.min())}..{int(available.max())}; check frame_ids of the head')
-    return np.array([rows[int(frame)] for frame in wanted])
+    return pred, truth[:, rows], visible_joints(target, truth.shape[:3])[:, rows], frame_ids
 
 
 def _check_finite(points: np.ndarray, frame_ids: np.ndarray, name: str, role: str) -> None:

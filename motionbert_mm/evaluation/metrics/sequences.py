@@ -6,64 +6,92 @@ from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
-from mmengine.evaluator import BaseMetric
 
+from motionbert_mm.evaluation.functional.matching import match_frames, visible_joints
 from motionbert_mm.evaluation.functional.merging import as_array, merge_windows
-from motionbert_mm.io.atomic import atomic_path
+from motionbert_mm.evaluation.metrics.gathering import GatheringMetric
+from motionbert_mm.evaluation.prediction_file import Predictions, join_windows, write_predictions
 from motionbert_mm.registry import METRICS
+from motionbert_mm.structures.skeleton import get_skeleton
 
 FIELD = 'keypoints_3d'
 
 
-class SequenceCollector(BaseMetric):
+class SequenceCollector(GatheringMetric):
     """Keep predictions, and what else is needed, of every window; a subclass writes the merged sequences.
 
     Args:
         collect_device: 'cpu' or 'gpu', how results are gathered from the processes.
     """
 
-    default_prefix = ''
-    fields: Sequence[str] = ()
+    fields: Sequence[str] = ()  # of the ground truth, kept for the predicted frames
+    facts: Sequence[str] = ()  # of the metainfo
 
     def __init__(self, *, collect_device: str = 'cpu') -> None:
         super().__init__(collect_device=collect_device)
 
     def process(self, data_batch: Mapping[str, Any], data_samples: Sequence[Mapping[str, Any]]) -> None:
-        """Keep one batch: the predicted poses and the named fields of the ground truth."""
-        for prediction, truth in zip(data_samples, data_batch['data_samples'].unbind()):
-            kept = {key: as_array(truth.get(key)) for key in (*self.fields, 'visible') if key in truth}
-            self.results.append({'sample_id': prediction['sample_id'], 'frame_ids': prediction['frame_ids'],
-                                 'skeleton': truth.metainfo['skeleton'], **kept,
-                                 'prediction': as_array(prediction[FIELD]).astype(np.float32)})
+        """Keep one batch: the predicted poses, and the named fields of the ground truth in the same frames."""
+        for prediction, sample in zip(data_samples, data_batch['data_samples'].unbind()):
+            truth = sample.to_dict()
+            frame_ids, rows = match_frames(prediction, truth)
+            pose = as_array(prediction[FIELD]).astype(np.float32)
+            shape = pose.shape[0], len(truth['frame_ids']), pose.shape[2]
+            kept = {key: as_array(truth[key])[:, rows] for key in self.fields if truth.get(key) is not None}
+            self.results.append({
+                'sample_id': prediction['sample_id'], 'frame_ids': frame_ids, 'prediction': pose,
+                'visible': visible_joints(truth, shape)[:, rows], 'skeleton': truth['skeleton'],
+                'flip_test': prediction.get('flip_test'), **{key: truth.get(key) for key in self.facts}, **kept})
 
 
 @METRICS.register_module()
 class DumpPredictions(SequenceCollector):
-    """Write the predictions of all sequences to one .npz that loads without pickle.
+    """Write predictions and ground truth of all sequences to one .npz that loads without pickle.
 
-    The arrays of sequence ID are ``ID/keypoints_3d`` (M, F, J, 3) millimetres, camera axes, relative to the
-    root, and ``ID/frame_ids`` (F,); ``skeleton``, ``unit`` and ``frame`` say what the numbers are.
+    ``evaluation/prediction_file.py`` lists its arrays; ``tools/analysis_tools/eval_predictions.py`` measures it again.
+    Windows that overlap are kept as they were predicted besides the merged sequence, so that every protocol gives the
+    numbers that it gives during the test.
 
     Args:
         out_file: the file; it appears only when it is complete.
+        protocol: that the config measures under, noted in the file.
         collect_device: 'cpu' or 'gpu', how results are gathered from the processes.
     """
 
-    def __init__(self, out_file: str, *, collect_device: str = 'cpu') -> None:
+    fields = (FIELD,)
+    facts = ('subject', 'action', 'camera_id', 'fps')
+
+    def __init__(self, out_file: str, *, protocol: Optional[str] = None, collect_device: str = 'cpu') -> None:
         super().__init__(collect_device=collect_device)
         if not out_file.endswith('.npz'):
             raise ValueError(f'the dump must be an .npz file, got {out_file!r}')
-        self.out_file = out_file
+        self.out_file, self.protocol = out_file, protocol
 
     def compute_metrics(self, results: list) -> dict:
         """Merge the windows and write the file."""
-        arrays = {'skeleton': np.array(results[0]['skeleton']), 'unit': np.array('mm'),
-                  'frame': np.array('camera axes (x right, y down, z forward), relative to the root')}
-        for name, (frame_ids, motion) in merge_windows(results, 'prediction').items():
-            arrays[f'{name}/{FIELD}'], arrays[f'{name}/frame_ids'] = motion, frame_ids
-        with atomic_path(self.out_file) as temporary:
-            np.savez_compressed(temporary, **arrays)
+        skeletons = sorted({window['skeleton'] for window in results})
+        if len(skeletons) > 1:
+            raise ValueError(f'a dump holds sequences of one skeleton, got {skeletons}; test one data set at a time')
+        root = get_skeleton(skeletons[0]).root
+        by_name: dict[str, list[dict]] = {}
+        for window in results:
+            by_name.setdefault(window['sample_id'], []).append(_as_dumped(window, root))
+        sequences = [join_windows(name, windows, windows[0]['facts']) for name, windows in sorted(by_name.items())]
+        write_predictions(self.out_file, Predictions(sequences, skeletons[0], protocol=self.protocol or '',
+                                                     flip_test=results[0]['flip_test']))
         return {}
+
+
+def _as_dumped(window: Mapping[str, Any], root: int) -> dict[str, Any]:
+    """Bring a collected window to the names and the frame of the file."""
+    facts = {'subject': window['subject'], 'action': window['action'], 'camera': window['camera_id'],
+             'fps': None if window['fps'] is None else float(window['fps'])}
+    dumped = {'frame_ids': window['frame_ids'], FIELD: window['prediction'], 'visible': window['visible'],
+              'facts': facts}
+    if FIELD in window:
+        truth = window[FIELD].astype(np.float32)
+        dumped['ground_truth'] = truth - truth[:, :, root, None]
+    return dumped
 
 
 @METRICS.register_module()

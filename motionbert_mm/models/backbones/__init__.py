@@ -1,4 +1,13 @@
 """Backbones: (N, T, J, C_in) -> (N, T', J', D), one model per file."""
 from motionbert_mm.models.backbones.dstformer import DSTformer
+from motionbert_mm.models.backbones.dstformer_variants import (
+    ParallelStreamTransformer,
+    SeriesAttentionTransformer,
+    SpaceTimeTransformer,
+    TimeSpaceTransformer,
+)
+from motionbert_mm.models.backbones.poseformer import PoseFormer
+from motionbert_mm.models.backbones.tcn import TemporalConvNet
 
-__all__ = ['DSTformer']
+__all__ = ['DSTformer', 'ParallelStreamTransformer', 'PoseFormer', 'SeriesAttentionTransformer',
+           'SpaceTimeTransformer', 'TemporalConvNet', 'TimeSpaceTransformer']

@@ -29,12 +29,7 @@ class MotionHead(BaseModule):
 
     def __init__(self, *, losses: Sequence[dict] = (), init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
-        self.losses = nn.ModuleList(build(MODELS, loss) for loss in losses)
-        names = [loss.name for loss in self.losses]
-        for name in set(names):
-            if names.count(name) > 1:
-                raise ValueError(f'{names.count(name)} losses are logged as {name!r}, of which only one would count; '
-                                 'give each its own name=... in the config')
+        self.losses = build_losses(losses)
 
     def loss(self, features: Tensor, data_samples: MotionSample) -> dict[str, Tensor]:
         """Return ``{loss_<quantity>: scalar}``, each multiplied by its weight.
@@ -43,12 +38,14 @@ class MotionHead(BaseModule):
         network: distributed training expects a gradient for each of them.
         """
         prediction = self(features)
+        return self.compare(prediction, data_samples) or {'loss_absent': prediction.sum() * 0.0}
+
+    def compare(self, prediction: Tensor, data_samples: MotionSample) -> dict[str, Tensor]:
+        """Return the losses between the output and the targets that the batch has."""
         if self.target_name not in data_samples:
-            return {'loss_absent': prediction.sum() * 0.0}
-        target = data_samples.get(self.target_name).flatten(0, 1)
+            return {}
         weight = data_samples.visible.flatten(0, 1).to(prediction.dtype) if 'visible' in data_samples else None
-        losses = {loss.name: loss.weight * loss(prediction, target, weight) for loss in self.losses if loss.weight}
-        return losses or {'loss_absent': prediction.sum() * 0.0}
+        return weigh(self.losses, prediction, data_samples.get(self.target_name).flatten(0, 1), weight)
 
     def decode(self, output: Tensor, data_samples: MotionSample) -> dict[str, Tensor]:
         """Turn the output (B, M, ...) into fields of a ``MotionSample``."""
@@ -57,3 +54,19 @@ class MotionHead(BaseModule):
     def average_mirrored(self, output: Tensor, mirrored: Tensor, flip_indices: Sequence[int]) -> Tensor:
         """Average the output with that of the mirrored input."""
         raise NotImplementedError
+
+
+def build_losses(configs: Sequence[dict]) -> nn.ModuleList:
+    """Build losses; ValueError if two are logged under one name."""
+    losses = nn.ModuleList(build(MODELS, config) for config in configs)
+    names = [loss.name for loss in losses]
+    for name in set(names):
+        if names.count(name) > 1:
+            raise ValueError(f'{names.count(name)} losses are logged as {name!r}, of which only one would count; '
+                             'give each its own name=... in the config')
+    return losses
+
+
+def weigh(losses: nn.ModuleList, prediction: Tensor, target: Tensor, weight: Optional[Tensor]) -> dict[str, Tensor]:
+    """Return ``{name: scalar}``, each multiplied by its weight; those of weight 0 are not computed."""
+    return {loss.name: loss.weight * loss(prediction, target, weight) for loss in losses if loss.weight}

@@ -1,0 +1,3 @@
+# VideoPose3D with an output for every frame (MotionBERT, table 6: 50.1 mm).
+_base_ = './dstformer-base_scratch_243f_1xb32-120e_h36m-motionbert_sh.py'
+model = dict(backbone=dict(_delete_=True, type='TemporalConvNet'))

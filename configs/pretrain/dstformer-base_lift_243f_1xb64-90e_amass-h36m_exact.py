@@ -1,0 +1,4 @@
+# Table 5, row lift.
+_base_ = './dstformer-base_lift-noise_243f_1xb64-90e_amass-h36m_exact.py'
+train_dataloader = dict(dataset=dict(datasets=dict(
+    amass=dict(pipeline_changes=dict(AddMixtureNoise=None)), h36m=dict(pipeline_changes=dict(AddMixtureNoise=None)))))

@@ -1,0 +1,231 @@
+"""Predicted sequences in one .npz file that is enough to measure them again, under any protocol.
+
+Of sequence ID the file holds, without pickle::
+
+    ID/keypoints_3d    (M, F, J, 3) millimetres, camera axes, windows merged per source frame
+    ID/frame_ids       (F,) source frames, ascending
+    ID/ground_truth    (M, F, J, 3) millimetres, camera axes, relative to the root
+    ID/visible         (M, F, J) is the target valid
+    ID/window_lengths  (W,) frames of each window that the model saw
+
+and, only where windows overlap or repeat frames, the windows as they were predicted, one after another:
+``ID/window_keypoints_3d``, ``ID/window_frame_ids``, ``ID/window_ground_truth``, ``ID/window_visible`` with as many rows
+as ``window_lengths`` sums up to. Elsewhere the windows are consecutive runs of the F frames. Of the whole file:
+``sample_id``, ``subject``, ``action``, ``camera`` and ``fps`` (one entry per sequence), ``skeleton``, ``unit``,
+``frame``, ``protocol`` (of the config; empty if it names none), ``flip_test`` and ``version``.
+
+Files of other methods need ``ID/keypoints_3d`` alone, (F, J, 3) or (M, F, J, 3).
+"""
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, Optional, Union
+
+import numpy as np
+
+from motionbert_mm.evaluation.functional.merging import merge_windows
+from motionbert_mm.io.atomic import atomic_path
+from motionbert_mm.io.plain_files import read_npz
+
+VERSION = 2
+FRAME = 'camera axes (x right, y down, z forward), relative to the root'
+COLUMNS = ('subject', 'action', 'camera', 'fps')
+
+
+class Rows(NamedTuple):
+    """Frames of a sequence, in ascending order or window after window.
+
+    Attributes:
+        frame_ids: (R,) source frames.
+        keypoints_3d: (M, R, J, 3) predictions in millimetres.
+        ground_truth: (M, R, J, 3) millimetres relative to the root, or None.
+        visible: (M, R, J) is the target valid, or None.
+    """
+
+    frame_ids: np.ndarray
+    keypoints_3d: np.ndarray
+    ground_truth: Optional[np.ndarray]
+    visible: Optional[np.ndarray]
+
+
+@dataclass(frozen=True)
+class PredictedSequence:
+    """Predictions for one sequence.
+
+    Attributes:
+        name: unique, camera included.
+        merged: one row per source frame.
+        windows: the rows that the model predicted, window after window; ``merged`` where that is the same.
+        lengths: (W,) rows of each window.
+        facts: subject, action, camera, fps, as far as they are known.
+        states_frames: False if the file left the frames out, so that they must be all of the sequence.
+    """
+
+    name: str
+    merged: Rows
+    windows: Rows
+    lengths: np.ndarray
+    facts: dict[str, Any] = field(default_factory=dict)
+    states_frames: bool = True
+
+    def samples(self, skeleton: str, flip_test: Optional[bool]) -> Iterator[tuple[dict, dict]]:
+        """Yield prediction and ground truth of each window as the metrics take them."""
+        facts = {'camera_id' if key == 'camera' else key: value for key, value in self.facts.items()}
+        ends = np.cumsum(self.lengths)
+        for start, end in zip(ends - self.lengths, ends):
+            frame_ids = self.windows.frame_ids[start:end]
+            meta = {'sample_id': self.name, 'frame_ids': frame_ids, 'skeleton': skeleton, **facts}
+            yield ({'sample_id': self.name, 'frame_ids': frame_ids, 'flip_test': flip_test,
+                    'keypoints_3d': self.windows.keypoints_3d[:, start:end]},
+                   {**meta, 'keypoints_3d': self.windows.ground_truth[:, start:end],
+                    'visible': self.windows.visible[:, start:end]})
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The content of a file.
+
+    Attributes:
+        sequences: in the order of the file.
+        skeleton: name of the joint set; None if the file does not say.
+        unit: of the predictions; None if the file does not say.
+        protocol: that the config named, or ''.
+        flip_test: were predictions averaged with those for the mirrored input; None if the file does not say.
+    """
+
+    sequences: list[PredictedSequence]
+    skeleton: Optional[str]
+    unit: Optional[str] = 'mm'
+    protocol: str = ''
+    flip_test: Optional[bool] = None
+
+
+def join_windows(name: str, windows: Iterable[Mapping[str, Any]], facts: Mapping[str, Any]) -> PredictedSequence:
+    """Make a sequence of its windows, in any order, copies included.
+
+    Args:
+        name: of the sequence.
+        windows: dicts of ``frame_ids`` (T,), ``keypoints_3d`` (M, T, J, 3), ``visible`` (M, T, J) and, if known,
+            ``ground_truth`` (M, T, J, 3).
+        facts: subject, action, camera, fps.
+    """
+    distinct = {window['frame_ids'].tobytes(): window for window in windows}
+    parts = sorted(distinct.values(), key=lambda window: window['frame_ids'].tolist())
+    columns = {key: np.concatenate([part[key] for part in parts], axis=1) if key in parts[0] else None
+               for key in ('keypoints_3d', 'ground_truth', 'visible')}
+    rows = Rows(np.concatenate([part['frame_ids'] for part in parts]), **columns)
+    lengths = np.array([len(part['frame_ids']) for part in parts])
+    if (np.diff(rows.frame_ids) > 0).all():
+        return PredictedSequence(name, rows, rows, lengths, dict(facts))
+    return PredictedSequence(name, _merge(name, parts, rows), rows, lengths, dict(facts))
+
+
+def _merge(name: str, parts: Sequence[Mapping[str, Any]], rows: Rows) -> Rows:
+    """Bring windows to one row per source frame, in ascending order."""
+    named = [{**part, 'sample_id': name} for part in parts]
+    frames, keypoints = merge_windows(named)[name]
+    truth = None if rows.ground_truth is None else merge_windows(named, 'ground_truth')[name][1]
+    visible = np.zeros(keypoints.shape[:3], bool)
+    np.logical_or.at(visible, (slice(None), np.searchsorted(frames, rows.frame_ids)), rows.visible)
+    return Rows(frames, keypoints, truth, visible)
+
+
+def write_predictions(path: Union[str, Path], predictions: Predictions) -> None:
+    """Write a file; it appears only when it is complete."""
+    sequences = predictions.sequences
+    arrays = {'version': np.array(VERSION), 'skeleton': np.array(predictions.skeleton),
+              'unit': np.array(predictions.unit), 'frame': np.array(FRAME),
+              'protocol': np.array(predictions.protocol), 'sample_id': np.array([part.name for part in sequences])}
+    if predictions.flip_test is not None:
+        arrays['flip_test'] = np.array(predictions.flip_test)
+    for key in COLUMNS:
+        if all(part.facts.get(key) is not None for part in sequences):
+            arrays[key] = np.array([part.facts[key] for part in sequences])
+    for part in sequences:
+        arrays.update(_entries(part.name, part.merged))
+        arrays[f'{part.name}/window_lengths'] = part.lengths
+        if part.windows is not part.merged:
+            arrays.update(_entries(f'{part.name}/window_', part.windows, join=''))
+    with atomic_path(path) as work:
+        np.savez_compressed(work, **arrays)
+
+
+def _entries(prefix: str, rows: Rows, join: str = '/') -> dict[str, np.ndarray]:
+    return {f'{prefix}{join}{key}': values for key, values in rows._asdict().items() if values is not None}
+
+
+def read_predictions(path: Union[str, Path]) -> Predictions:
+    """Read a file of ours or of another method.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: no .npz file, a torn one, one that needs pickle, or arrays of another shape.
+    """
+    path = Path(path)
+    arrays = read_npz(path, 'tools/test.py --dump writes such a file')
+    names = [key.rpartition('/')[0] for key in arrays if key.endswith('/keypoints_3d')]
+    if not names:
+        raise ValueError(f'{path} holds no ID/keypoints_3d, only {sorted(arrays)[:5]}; expected one array '
+                         '(F, J, 3) or (M, F, J, 3) in millimetres per sequence ID')
+    facts = _facts(arrays, path)
+    sequences = [_sequence(name, arrays, facts.get(name, {}), path) for name in names]
+    flip_test = bool(arrays['flip_test']) if 'flip_test' in arrays else None
+    return Predictions(sequences, _text(arrays, 'skeleton'), _text(arrays, 'unit'),
+                       _text(arrays, 'protocol') or '', flip_test)
+
+
+def _text(arrays: Mapping[str, np.ndarray], key: str) -> Optional[str]:
+    return str(arrays[key]) if key in arrays else None
+
+
+def _facts(arrays: Mapping[str, np.ndarray], path: Path) -> dict[str, dict[str, Any]]:
+    """Take the columns of the file apart: facts by sequence."""
+    if 'sample_id' not in arrays:
+        return {}
+    columns = {key: arrays[key].tolist() for key in COLUMNS if key in arrays}
+    names = arrays['sample_id'].tolist()
+    for key in columns:
+        if arrays[key].shape != arrays['sample_id'].shape or arrays[key].ndim != 1:
+            raise ValueError(f'{path}: {key} has shape {arrays[key].shape} and sample_id {arrays["sample_id"].shape}, '
+                             'expected one entry of each per sequence')
+    return {name: {key: column[row] for key, column in columns.items()} for row, name in enumerate(names)}
+
+
+def _sequence(name: str, arrays: Mapping[str, np.ndarray], facts: dict[str, Any], path: Path) -> PredictedSequence:
+    """Gather the arrays of one sequence and check them."""
+    points = arrays[f'{name}/keypoints_3d']
+    points = points[None] if points.ndim == 3 else points
+    if points.ndim != 4 or points.shape[-1] != 3 or points.dtype.kind != 'f':
+        raise ValueError(f'{path}: {name}/keypoints_3d is {points.dtype} of shape {points.shape}, expected floats '
+                         '(F, J, 3) or (M, F, J, 3)')
+    merged = _rows(f'{name}/', arrays, points.astype(np.float32), path)
+    windows = merged
+    if f'{name}/window_keypoints_3d' in arrays:
+        windows = _rows(f'{name}/window_', arrays, arrays[f'{name}/window_keypoints_3d'], path)
+    lengths = arrays.get(f'{name}/window_lengths', np.array([len(merged.frame_ids)]))
+    total = lengths.sum() if lengths.ndim == 1 and lengths.dtype.kind in 'iu' else 'no integer'
+    if total != len(windows.frame_ids):
+        raise ValueError(f'{path}: {name}/window_lengths sums up to {total}, but the windows have '
+                         f'{len(windows.frame_ids)} rows; the file is damaged, dump again')
+    return PredictedSequence(name, merged, windows, lengths, facts, f'{name}/frame_ids' in arrays)
+
+
+def _rows(prefix: str, arrays: Mapping[str, np.ndarray], points: np.ndarray, path: Path) -> Rows:
+    """Check that the arrays of a sequence have the same frames."""
+    num_frames = points.shape[1]
+    frame_ids = arrays.get(f'{prefix}frame_ids', np.arange(num_frames))
+    if frame_ids.shape != (num_frames,) or frame_ids.dtype.kind not in 'iu':
+        raise ValueError(f'{path}: {prefix}frame_ids is {frame_ids.dtype} of shape {frame_ids.shape}, expected '
+                         f'{num_frames} integers, one per frame of keypoints_3d')
+    if (frame_ids < 0).any() or (not prefix.endswith('window_') and (np.diff(frame_ids) <= 0).any()):
+        raise ValueError(f'{path}: {prefix}frame_ids must ascend from 0 or more without repeating; merge windows first')
+    truth, visible = (arrays.get(f'{prefix}{key}') for key in ('ground_truth', 'visible'))
+    for key, values, shape in (('ground_truth', truth, points.shape), ('visible', visible, points.shape[:3])):
+        if values is not None and (values.shape != shape or values.dtype.kind not in 'fiub'):
+            raise ValueError(f'{path}: {prefix}{key} is {values.dtype} of shape {values.shape}, expected numbers of '
+                             f'shape {shape} as keypoints_3d has')
+    if truth is not None and visible is None:
+        visible = np.ones(points.shape[:3], bool)
+    return Rows(frame_ids, points, truth, visible)

@@ -1,0 +1,165 @@
+"""Named protocols of Human3.6M: which sequences are left out, how errors are averaged, which joints count.
+
+A row of ``PROTOCOLS`` is all that a protocol is; ``Pose3DMetric(protocol=NAME)`` and
+``tools/analysis_tools/eval_predictions.py --protocol NAME`` read nothing else. docs/evaluation.md compares the rows.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Optional
+
+# Canonical action name -> heading, in the order of the tables of the papers.
+H36M_ACTIONS = {
+    'Directions': 'Dire', 'Discussion': 'Disc', 'Eating': 'Eat', 'Greeting': 'Greet', 'Phoning': 'Phone',
+    'Photo': 'Photo', 'Posing': 'Pose', 'Purchases': 'Purch', 'Sitting': 'Sit', 'SittingDown': 'SitD',
+    'Smoking': 'Smoke', 'Waiting': 'Wait', 'WalkDog': 'WalkD', 'Walking': 'Walk', 'WalkTogether': 'WalkT'}
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One of the two recordings of an action by a subject of Human3.6M, seen by four cameras.
+
+    Attributes:
+        subject: 'S9', ...
+        action: canonical name.
+        title: name of the recording in VideoPose3D's files, which is the action with or without a number.
+        official: name in MotionBERT's file, without the camera.
+        aliases: other titles that MMPose's lists use.
+    """
+
+    subject: str
+    action: str
+    title: str
+    official: str
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """Shell patterns of the clip names of all cameras, in the spelling of each of the three sources."""
+        titles = [f'{self.subject}/{self.title}']
+        titles += [f'{self.subject}_{title.replace(" ", "_")}' for title in (self.title, *self.aliases)]
+        return (self.official, f'{self.official}_ca_*', *titles, *(f'{title}.*' for title in titles))
+
+
+# Official: block_list in train.py of MotionBERT; the annotation is faulty. MMPose leaves out the same recordings,
+# under two spellings: skip_list in configs/body_3d_keypoint/motionbert/h36m/*.py. The titles are those of the two lists
+# side by side.
+FAULTY_S9 = (Recording('S9', 'Greeting', 'Greeting', 's_09_act_05_subact_02', ('Greet',)),
+             Recording('S9', 'SittingDown', 'SittingDown', 's_09_act_10_subact_02'),
+             Recording('S9', 'Waiting', 'Waiting 1', 's_09_act_13_subact_01', ('Wait 1',)))
+# Official: data/prepare_data_h36m.py of VideoPose3D discards it, because one of its four videos is corrupt
+# (s_11_act_02_subact_02_ca_01, which other readers of the official images skip by that name).
+CORRUPT_S11 = (Recording('S11', 'Directions', 'Directions', 's_11_act_02_subact_02'),)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How one code base measures Human3.6M.
+
+    Attributes:
+        name: what users type.
+        average: the headline: 'action' is the mean over actions of the means over their frames, 'frame' pools frames.
+        overlap: as of ``MotionMetric``.
+        drop_zero_error: leave out frames without any error.
+        excluded: recordings that are left out, in all cameras.
+        joints: which joints are averaged; None is all of ``skeleton``, the root included.
+        skeleton: the joint set that the numbers are defined for.
+    """
+
+    name: str
+    average: str
+    overlap: str
+    excluded: tuple[Recording, ...]
+    drop_zero_error: bool = False
+    joints: Optional[tuple[str, ...]] = None
+    skeleton: str = 'h36m'
+
+    @property
+    def skip_list(self) -> tuple[str, ...]:
+        """Patterns of the clip names that are left out."""
+        return tuple(pattern for recording in self.excluded for pattern in recording.patterns)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the protocol fixes, as options of ``Pose3DMetric``."""
+        return {'joints': self.joints, 'root_relative': True, 'drop_zero_error': self.drop_zero_error,
+                'average': self.average, 'group_by': 'action', 'within_group': 'frame', 'overlap': self.overlap}
+
+    def describe_excluded(self) -> str:
+        """Name the recordings that are left out."""
+        return ', '.join(f'{recording.subject} {recording.title}' for recording in self.excluded)
+
+    def check_excluded(self, clips: Iterable[Mapping[str, Any]]) -> None:
+        """Refuse clips among which a recording that must be left out is certain to hide under an unknown name.
+
+        Args:
+            clips: those that are measured: sample_id, subject, action and camera of each.
+
+        Raises:
+            ValueError: both recordings of an action were kept, of which the protocol leaves out one.
+        """
+        clips = [clip for clip in clips if clip.get('camera')]
+        for recording in self.excluded:
+            seen: dict[str, str] = {}
+            for clip in clips:
+                if (clip.get('subject'), clip.get('action')) != (recording.subject, recording.action):
+                    continue
+                other = seen.setdefault(clip['camera'], clip['sample_id'])
+                if other != clip['sample_id']:
+                    raise ValueError(
+                        f'protocol {self.name!r} leaves out {recording.subject} {recording.title}, but both '
+                        f'{other!r} and {clip["sample_id"]!r} are there and neither is named as in a known source '
+                        f'({", ".join(recording.patterns)}); name the clips so, or add the one to skip_list')
+
+
+PROTOCOLS = {protocol.name: protocol for protocol in (
+    # Official: evaluate() in train.py of MotionBERT: errors of each clip are accumulated per source frame, frames of
+    # zero accumulated error are dropped, means over the frames of an action, then over actions.
+    Protocol('motionbert', average='action', overlap='errors', drop_zero_error=True, excluded=FAULTY_S9),
+    # Official: evaluate() and run_evaluation() in run.py of VideoPose3D: whole sequences, all frames of an action
+    # pooled, mean over actions. P-STMO and MPM accumulate the same way (print_error in common/utils.py).
+    Protocol('videopose3d', average='action', overlap='predictions', excluded=CORRUPT_S11),
+    # Official: MPJPE in mmpose/evaluation/metrics/keypoint_3d_metrics.py of MMPose 1.3: the headline is the mean over
+    # all frames of all windows; the means of the actions are given beside it and not averaged.
+    Protocol('mmpose', average='frame', overlap='errors', excluded=FAULTY_S9),
+)}
+# What holds without a protocol.
+FREE_OPTIONS = {'joints': None, 'root_relative': True, 'drop_zero_error': False, 'average': 'action',
+                'group_by': 'action', 'within_group': 'frame', 'overlap': 'predictions'}
+
+
+def get_protocol(name: str) -> Protocol:
+    """Return a row of ``PROTOCOLS``, or raise a KeyError that lists the names."""
+    if name not in PROTOCOLS:
+        raise KeyError(f'unknown protocol {name!r}; known are {", ".join(PROTOCOLS)}. '
+                       'A new one is a row of motionbert_mm/evaluation/protocols.py')
+    return PROTOCOLS[name]
+
+
+def resolve_options(protocol: Optional[Protocol], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill in the options that were not given.
+
+    Args:
+        protocol: fixes all of them, or None.
+        given: values by name; None is not given.
+
+    Raises:
+        ValueError: an option contradicts the protocol.
+    """
+    options = FREE_OPTIONS if protocol is None else protocol.options
+    for name, value in given.items():
+        if protocol is not None and value is not None and value != options[name]:
+            raise ValueError(f'protocol {protocol.name!r} fixes {name}={options[name]!r}, got {value!r}; leave the '
+                             'option out, or leave protocol out and give all options of your own')
+    return {name: default if given.get(name) is None else given[name] for name, default in options.items()}
+
+
+def action_headings(actions: Sequence[str]) -> dict[str, str]:
+    """Return the heading of each action in the order of printing.
+
+    Actions of Human3.6M come in the order and under the short headings of the papers, others sorted as they are.
+    """
+    if set(actions) <= set(H36M_ACTIONS):
+        return {action: heading for action, heading in H36M_ACTIONS.items() if action in actions}
+    return {action: action for action in sorted(set(actions))}

@@ -1,0 +1,291 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from mmengine.runner import Runner
+
+from motionbert_mm.datasets.loading import ResumableSampler
+from motionbert_mm.datasets.mixing import MixedDataset, SourceBatchSampler
+from motionbert_mm.registry import DATASETS, build
+from tests.generated import CLIPS
+
+SIZES = dict(amass=23, h36m=10, posetrack=7, video=40)
+
+
+class Numbers(list):
+    """A source of numbers with batched fetch, as far as batches need it."""
+
+    metainfo = dict(skeleton='h36m')
+
+    def __getitems__(self, indices):
+        return [self[index] for index in indices]
+
+
+def make_dataset(**sizes):
+    """Sources of numbers; each number tells its source."""
+    return MixedDataset({name: Numbers(range(1000 * place, 1000 * place + size))
+                         for place, (name, size) in enumerate(sorted((sizes or SIZES).items()))})
+
+
+RANGES = make_dataset().ranges
+
+
+def make_batches(batch_size=4, epoch=0, seed=0, rank=0, world_size=1, dataset=None, **options):
+    """A batch sampler as the Runner builds it."""
+    sampler = ResumableSampler(make_dataset() if dataset is None else dataset, seed=seed)
+    sampler.rank, sampler.world_size = rank, world_size
+    sampler.set_epoch(epoch)
+    return SourceBatchSampler(sampler, batch_size, **options)
+
+
+def source_of(batch):
+    """The one source of a batch."""
+    name, = {name for index in batch for name, indices in RANGES.items() if index in indices}
+    return name
+
+
+def order_of(batches):
+    """The source of every batch."""
+    return [source_of(batch) for batch in batches]
+
+
+def runs(names):
+    """Names without immediate repetition."""
+    return [name for place, name in enumerate(names) if place == 0 or names[place - 1] != name]
+
+
+def test_sources_follow_each_other_by_name():
+    dataset = make_dataset()
+    assert len(dataset) == 80
+    assert dataset.ranges == dict(amass=range(23), h36m=range(23, 33), posetrack=range(33, 40), video=range(40, 80))
+    assert [dataset[index] for index in (0, 22, 23, 39, 40, 79)] == [0, 22, 1000, 2006, 3000, 3039]
+    assert dataset.__getitems__([41, 79, 40]) == [3001, 3039, 3000]
+    assert dataset.metainfo['video'] == dict(skeleton='h36m')
+
+
+def test_a_batch_of_several_sources_is_refused():
+    with pytest.raises(ValueError, match="samples of amass, posetrack at once; .*batch_sampler=dict.*SourceBatchSam"):
+        make_dataset().__getitems__([0, 35, 2])
+
+
+@pytest.mark.parametrize('indices', [[-1], [3, 80], [1000]])
+def test_samples_that_are_not_there_are_refused(indices):
+    with pytest.raises(IndexError, match=f'samples {min(indices)}..{max(indices)} were asked for, but there are 80'):
+        make_dataset().__getitems__(indices)
+
+
+def test_nothing_to_mix_is_refused():
+    with pytest.raises(ValueError, match='needs at least one data set, got none'):
+        MixedDataset({})
+
+
+@pytest.mark.parametrize('order', ['proportional', ['video', 'posetrack', ['h36m', 'amass']]])
+def test_every_sample_is_met_once_in_batches_of_one_source(order):
+    batches = make_batches(order=order)
+    drawn = list(batches)
+    assert Counter(order_of(drawn)) == dict(amass=6, h36m=3, posetrack=2, video=10)
+    assert len(batches) == batches.num_batches(0) == len(drawn) == 21
+    assert sorted(index for batch in drawn for index in batch) == list(range(80))
+    # Only the last batch of each source may be smaller.
+    assert sorted(len(batch) for batch in drawn if len(batch) < 4) == [2, 3, 3]
+
+
+def test_proportional_batches_of_all_sources_are_shuffled_together():
+    names = order_of(make_batches(batch_size=1))
+    assert len(runs(names)) > 35
+    halves = [Counter(half) for half in (names[:40], names[40:])]
+    assert all(set(half) == set(SIZES) for half in halves)
+
+
+def test_listed_sources_come_one_after_the_other():
+    names = order_of(make_batches(order=['video', 'amass', 'posetrack', 'h36m']))
+    assert runs(names) == ['video', 'amass', 'posetrack', 'h36m']
+
+
+def test_a_pass_may_hold_several_sources():
+    names = order_of(make_batches(batch_size=1, order=['posetrack', 'video', ['amass', 'h36m']]))
+    assert runs(names[:47]) == ['posetrack', 'video']
+    assert Counter(names[47:]) == dict(amass=23, h36m=10) and len(runs(names[47:])) > 8
+
+
+def test_repeats_change_the_proportions():
+    batches = make_batches(repeats=dict(posetrack=3))
+    drawn = list(batches)
+    times = Counter(index for batch in drawn for index in batch)
+    assert all(count == (3 if 33 <= index < 40 else 1) for index, count in times.items()) and len(times) == 80
+    assert len(batches) == len(drawn) == 25
+    # Each repetition is shuffled anew.
+    repeated = [tuple(batch) for batch in drawn if batch[0] in range(33, 40)]
+    assert len(set(repeated)) == 6
+
+
+def test_the_order_depends_on_seed_and_epoch_only():
+    first = list(make_batches(epoch=2, seed=5))
+    assert list(make_batches(epoch=2, seed=5)) == first
+    for others in (make_batches(epoch=3, seed=5), make_batches(epoch=2, seed=6)):
+        others = list(others)
+        assert order_of(others) != order_of(first) and sorted(others) != sorted(first)
+        assert sorted(sum(others, [])) == sorted(sum(first, []))
+
+
+def test_the_order_of_names_in_the_config_does_not_matter():
+    backwards = MixedDataset({name: Numbers(range(SIZES[name])) for name in sorted(SIZES, reverse=True)})
+    assert list(make_batches(dataset=backwards)) == list(make_batches())
+
+
+@pytest.mark.parametrize('order', ['proportional', ['video', 'posetrack', ['h36m', 'amass']]])
+@pytest.mark.parametrize('world_size', [2, 3])
+def test_processes_see_the_same_source_in_every_step_and_share_the_samples(order, world_size):
+    ranks = [make_batches(rank=rank, world_size=world_size, order=order) for rank in range(world_size)]
+    drawn = [list(batches) for batches in ranks]
+    assert len({len(batches) for batches in drawn} | {len(batches) for batches in ranks}) == 1
+    for step in zip(*drawn):
+        assert len({source_of(batch) for batch in step}) == 1
+        assert len({len(batch) for batch in step}) == 1
+    times = Counter(index for batches in drawn for batch in batches for index in batch)
+    assert set(times) == set(range(80))
+    # What does not divide evenly is filled up with samples of the same source.
+    assert sum(times.values()) == sum(-(-size // world_size) * world_size for size in SIZES.values())
+    assert max(times.values()) <= 2
+
+
+def test_a_source_smaller_than_the_number_of_processes_is_dealt_to_all():
+    dataset = make_dataset(few=2, many=9)
+    drawn = [list(make_batches(rank=rank, world_size=5, dataset=dataset)) for rank in range(5)]
+    assert [sum(len(batch) for batch in batches) for batches in drawn] == [3] * 5
+    assert set(np.concatenate(sum(drawn, [])).tolist()) == set(range(11))
+
+
+def test_a_skip_leaves_out_the_start_of_one_pass_only():
+    batches = make_batches(order=['video', 'posetrack', ['h36m', 'amass']])
+    whole = list(batches)
+    batches.skip(11)
+    assert list(batches) == whole[11:] and list(batches) == whole
+    batches.skip(len(whole))
+    assert list(batches) == []
+
+
+def test_sources_may_begin_later():
+    batches = make_batches(order=['video', 'posetrack', ['h36m', 'amass']])
+    batches.begin_later(dict(video=2, posetrack=1))
+    expected = {0: ['amass', 'h36m'], 1: ['amass', 'h36m', 'posetrack'], 2: list(SIZES), 7: list(SIZES)}
+    for epoch, names in expected.items():
+        batches.sampler.set_epoch(epoch)
+        assert batches.sources(epoch) == names and set(order_of(batches)) == set(names)
+        assert len(batches) == batches.num_batches(epoch) == len(list(batches))
+    assert [batches.num_batches(epoch) for epoch in range(4)] == [9, 11, 21, 21]
+
+
+@pytest.mark.parametrize('names, message', [
+    (dict(vidoe=1), 'vidoe: no such source; the data set has amass, h36m, posetrack, video'),
+    (dict.fromkeys(SIZES, 1), r"no source is left for the first epoch; all of \['amass', .* begin later"),
+])
+def test_impossible_beginnings_are_named(names, message):
+    with pytest.raises(ValueError, match=message):
+        make_batches().begin_later(names)
+
+
+@pytest.mark.parametrize('order', ['sequential', [], ['video'], ['amass', 'h36m', 'posetrack', 'video', 'amass'],
+                                   ['amass', 'h36m', 'posetrack', ['video', 'vidoe']]])
+def test_orders_that_do_not_name_each_source_once_are_refused(order):
+    with pytest.raises(ValueError, match="expected 'proportional' or a list of passes that names each of amass, h36m, "
+                                         'posetrack, video once'):
+        make_batches(order=order)
+
+
+def test_repeats_of_an_unknown_source_are_refused():
+    with pytest.raises(ValueError, match='vidoe: no such source; the data set has amass,'):
+        make_batches(repeats=dict(vidoe=2))
+
+
+@pytest.mark.parametrize('count', [0, -1])
+def test_repeats_below_one_are_refused(count):
+    with pytest.raises(ValueError, match='repeats must be at least 1.*leave the source out'):
+        make_batches(repeats=dict(video=count))
+
+
+def test_another_data_set_is_refused():
+    with pytest.raises(TypeError, match='orders the sources of a MixedDataset, got range; without batch_sampler'):
+        make_batches(dataset=range(8))
+
+
+def motion_config(store, **options):
+    """A data loader of two sources as a user writes it, names not in alphabetical order."""
+    pipeline = [dict(type='AddDetectorNoise'), dict(type='RandomFlip'), dict(type='NormalizeCoords'),
+                dict(type='PackInputs')]
+    data = dict(type='MotionDataset', data_root=str(store), window=dict(num_frames=9, stride=6), pipeline=pipeline)
+    datasets = dict(wave=dict(data, include=['wave/*']),
+                    walk=dict(data, include=['walk/*'], window=dict(num_frames=7, stride=6, jitter=True)))
+    return Config(dict(default_scope='motionbert_mm', train_dataloader=dict(
+        batch_size=8, sampler=dict(type='ResumableSampler'), batch_sampler=dict(type='SourceBatchSampler', **options),
+        collate_fn=dict(type='motionbert_mm.collate_batch'), dataset=dict(type='MixedDataset', datasets=datasets))))
+
+
+def load_epoch(config, epoch=1, seed=3, **changes):
+    """Inputs of all batches of an epoch."""
+    loader = Runner.build_dataloader(dict(config.train_dataloader.to_dict(), **changes), seed=seed)
+    loader.batch_sampler.sampler.set_epoch(epoch)
+    loader.dataset.set_epoch(epoch, run_seed=seed)
+    return [batch['inputs'] for batch in loader]
+
+
+def assert_same(first, second):
+    assert len(first) == len(second) > 0
+    for batches in zip(first, second):
+        assert torch.equal(*batches)
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    """Names of this package in the configs of these tests."""
+    with DefaultScope.overwrite_default_scope('motionbert_mm'):
+        yield
+
+
+def test_batches_of_motion_come_from_their_own_pipeline(tiny_store):
+    batches = load_epoch(motion_config(tiny_store))
+    frames = Counter(batch.shape[2] for batch in batches for _ in batch)
+    windows = {kind: sum(2 * (1 + -(-(length - frames) // 6)) for name, length in CLIPS.items() if kind in name)
+               for kind, frames in (('walk', 7), ('wave', 9))}
+    assert frames == {7: windows['walk'], 9: windows['wave']}
+    assert len({batch.shape[2] for batch in batches[:6]}) == 2
+
+
+@pytest.mark.parametrize('order', ['proportional', ['wave', 'walk']])
+def test_a_config_that_was_written_and_read_gives_the_same_batches(tiny_store, tmp_path, order):
+    config = motion_config(tiny_store, order=order)
+    config.dump(tmp_path / 'dumped.py')
+    again = Config.fromfile(tmp_path / 'dumped.py')
+    # MMEngine sorts what it writes.
+    assert list(config.train_dataloader.dataset.datasets) != list(again.train_dataloader.dataset.datasets)
+    assert_same(load_epoch(config), load_epoch(again))
+
+
+def test_batches_do_not_depend_on_the_workers(tiny_store):
+    config = motion_config(tiny_store)
+    assert_same(load_epoch(config, num_workers=2), load_epoch(config))
+
+
+def test_epoch_and_seed_of_the_run_reach_every_source(tiny_store):
+    dataset = build(DATASETS, motion_config(tiny_store).train_dataloader.dataset.to_dict())
+
+    def draw(name, epoch, run_seed):
+        dataset.set_epoch(epoch, run_seed=run_seed)
+        return dataset.__getitems__(dataset.ranges[name][:4])['inputs']
+
+    for name in ('walk', 'wave'):
+        first = draw(name, 1, 3)
+        np.testing.assert_array_equal(draw(name, 1, 3), first)
+        assert not np.allclose(draw(name, 2, 3), first) and not np.allclose(draw(name, 1, 4), first)
+
+
+def test_a_single_sample_is_that_of_its_batch(tiny_store):
+    dataset = build(DATASETS, motion_config(tiny_store).train_dataloader.dataset.to_dict())
+    for name, frames in (('walk', 7), ('wave', 9)):
+        index = dataset.ranges[name][2]
+        sample = dataset[index]
+        assert sample['inputs'].shape == (1, frames, 17, 3) and sample['metainfo']['action'] == name
+        np.testing.assert_array_equal(sample['inputs'], dataset.__getitems__([index])['inputs'][0])

@@ -1,0 +1,143 @@
+"""Compare ways of pretraining by what a finetuned model reaches, over seeds and test conditions.
+
+For every seed each recipe is pretrained, tested as it is, finetuned with one and the same config and tested again;
+the finetuning config alone, from scratch, is the baseline. A study that was stopped goes on where it was. Writes
+DIR/results.csv (every test) and DIR/table.md (mean and standard deviation over seeds).
+
+  python tools/analysis_tools/compare_pretraining.py FINETUNE_CONFIG --pretrain lift=CONFIG --pretrain mask=CONFIG \\
+      --test detected --test missing test_dataloader.dataset.pipeline_changes.SampleMask.joint_ratio=0.3 --out DIR
+"""
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from experiments import evaluate, format_spread, format_table, train, write_table
+from motionbert_mm.engine.command_line import read_config
+
+SCRATCH = 'scratch'
+STAGES = ('pretrained', 'finetuned')
+
+
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('finetune', metavar='FINETUNE_CONFIG', help='config that every recipe is finetuned with')
+    parser.add_argument('--pretrain', action='append', required=True, type=_pair, metavar='NAME=CONFIG',
+                        help='a recipe: its name in the table and its config; repeat the option for more')
+    parser.add_argument('--test', action='append', nargs='+', required=True, metavar=('NAME', 'KEY=VALUE'),
+                        help='a test condition: its name in the table and what it changes; repeat the option for more')
+    parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], help='(default: 0 1 2)')
+    parser.add_argument('--metric', default='MPJPE', help='what the table shows (default: MPJPE)')
+    parser.add_argument('--jobs', type=int, default=1, help='recipes that run at the same time, one thread each; '
+                        'with 1 a run uses all cores (default: 1)')
+    parser.add_argument('--cfg-options', nargs='+', type=_setting, default=[], metavar='KEY=VALUE',
+                        help='changes of every training')
+    parser.add_argument('--out', required=True, type=Path, metavar='DIR', help='folder of all runs and results')
+    args = parser.parse_args()
+    names = [SCRATCH, *(name for name, _ in args.pretrain)]
+    if len(set(names)) < len(names) or len({name for name, *_ in args.test}) < len(args.test):
+        parser.error(f'every recipe and every test needs a name of its own, and {SCRATCH} is the baseline')
+    return args
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, separator, value = text.partition('=')
+    if not (name and separator and value):
+        raise argparse.ArgumentTypeError(f'{text!r} is not NAME=VALUE')
+    return name, value
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """Read KEY=VALUE, the value as a Python literal or else as text."""
+    key, value = _pair(text)
+    try:
+        return key, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return key, value
+
+
+def check_configs(args: argparse.Namespace) -> None:
+    """Read every config with every change, so that a typing error does not end a study after hours."""
+    for config in (args.finetune, *dict(args.pretrain).values()):
+        read_config(config, dict(args.cfg_options))
+        for _, *options in args.test:
+            read_config(config, dict(map(_setting, options)))
+
+
+def follow_recipe(name: str, seed: int, args: argparse.Namespace) -> list[tuple]:
+    """Pretrain, finetune and test one recipe with one seed: rows (recipe, seed, stage, test, metrics)."""
+    folder, changes = args.out / name / f'seed{seed}', dict(args.cfg_options)
+    stages, start = [], {}
+    if name != SCRATCH:
+        config = dict(args.pretrain)[name]
+        checkpoint = train(config, folder / 'pretrain', changes, seed)
+        stages.append((STAGES[0], config, checkpoint))
+        start = dict(load_from=checkpoint)
+    # The baseline is the very same config without a checkpoint to start from.
+    checkpoint = train(args.finetune, folder / 'finetune', {'load_from': None, **changes, **start}, seed)
+    stages.append((STAGES[1], args.finetune, checkpoint))
+    return [(name, seed, stage, test, evaluate(config, checkpoint, dict(map(_setting, options)),
+                                               folder / f'test_{stage}_{test}'))
+            for stage, config, checkpoint in stages for test, *options in args.test]
+
+
+def table_rows(results: list[tuple], args: argparse.Namespace) -> Iterator[list]:
+    """Yield one row per stage and recipe: mean and spread over the seeds, per test."""
+    for stage in STAGES:
+        for name in [SCRATCH, *dict(args.pretrain)]:
+            cells = [[metrics[args.metric] for *key, metrics in results
+                      if (key[0], key[2], key[3]) == (name, stage, test)] for test, *_ in args.test]
+            if all(cells):
+                yield [stage, name, *map(format_spread, cells)]
+
+
+def flatten(results: list[tuple]) -> Iterator[list]:
+    """Yield one row per measured number."""
+    for *key, metrics in results:
+        for metric, value in metrics.items():
+            yield [*key, metric, value]
+
+
+def describe(metrics: Mapping[str, float], metric: str) -> str:
+    """Return the metric's value, or say that it is missing.
+
+    Raises:
+        KeyError: the tests do not measure it.
+    """
+    if metric not in metrics:
+        raise KeyError(f'the tests measure {", ".join(metrics)}, not {metric!r}; choose one with --metric')
+    return f'{metrics[metric]:.1f}'
+
+
+def main() -> None:
+    """Run the command line."""
+    args = parse_args()
+    if args.jobs > 1:
+        os.environ['OMP_NUM_THREADS'] = '1'
+    recipes = [(name, seed) for seed in args.seeds for name in [SCRATCH, *dict(args.pretrain)]]
+    results: list[tuple] = []
+    try:
+        check_configs(args)
+        with ThreadPoolExecutor(args.jobs) as pool:
+            run = pool.map if args.jobs > 1 else map  # only the main thread receives signals
+            for (name, seed), rows in zip(recipes, run(lambda recipe: follow_recipe(*recipe, args), recipes)):
+                results += rows
+                measured = ', '.join(f'{row[2]} {row[3]} {describe(row[4], args.metric)}' for row in rows)
+                print(f'{len(results)} tests done | {name}, seed {seed}: {measured}', flush=True)
+    except (RuntimeError, ValueError, KeyError, TypeError, OSError) as error:
+        sys.exit(str(error.args[0] if isinstance(error, KeyError) else error))
+    write_table(args.out / 'results.csv', flatten(results), ['recipe', 'seed', 'stage', 'test', 'metric', 'value'])
+    table = format_table(table_rows(results, args), ['stage', 'recipe', *(test for test, *_ in args.test)])
+    (args.out / 'table.md').write_text(table + '\n', encoding='utf-8')
+    print(f'{args.metric}, mean ± standard deviation over {len(args.seeds)} seeds\n\n{table}')
+
+
+if __name__ == '__main__':
+    main()

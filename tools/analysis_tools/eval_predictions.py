@@ -1,0 +1,223 @@
+"""Measure predicted sequences under one or several named protocols of Human3.6M.
+
+PRED.npz is what tools/test.py --dump wrote, or a file of another method with one array ID/keypoints_3d,
+(F, J, 3) millimetres in camera axes, per sequence ID; the truth then comes from the motion store --store, whose clips
+are called ID. Frames other than 0..F-1 need ID/frame_ids too.
+"""
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Optional
+
+import numpy as np
+from tqdm import tqdm
+
+from motionbert_mm.datasets.motion_store import Clip, MotionStore
+from motionbert_mm.engine.command_line import one_line_errors
+from motionbert_mm.evaluation.metrics import Pose3DMetric
+from motionbert_mm.evaluation.metrics.report import Report, format_table
+from motionbert_mm.evaluation.prediction_file import PredictedSequence, Predictions, Rows, read_predictions
+from motionbert_mm.evaluation.protocols import PROTOCOLS
+from motionbert_mm.io.atomic import atomic_path
+from motionbert_mm.structures.skeleton import get_skeleton
+
+# Typical distance of a joint from the root, prediction by truth, beyond which the unit must be wrong.
+TOO_SMALL, TOO_LARGE = 0.05, 20.0
+SHOWN = 5  # names in an error message
+
+
+def choose_protocols(names: Sequence[str], default: str) -> list[str]:
+    """Return the protocols of the command line, or that of the file."""
+    if not names and not default:
+        raise ValueError(f'the file names no protocol; choose with --protocol from {", ".join(PROTOCOLS)}, all')
+    names = list(PROTOCOLS) if 'all' in names else list(names) or [default]
+    return list(dict.fromkeys(names))
+
+
+def add_truth(predictions: Predictions, store: MotionStore) -> Predictions:
+    """Replace the ground truth by that of a store, relative to the root.
+
+    Raises:
+        ValueError: another skeleton, number of joints or frames, or another unit.
+    """
+    if predictions.skeleton not in (None, store.skeleton):
+        raise ValueError(f'the predictions have skeleton {predictions.skeleton!r}, {store.path} has '
+                         f'{store.skeleton!r}; name a store of the same joints')
+    if 'keypoints_3d' not in store.arrays:
+        raise ValueError(f'{store.path} has no keypoints_3d, only {sorted(store.arrays)}; it cannot be the truth')
+    clips = {clip.name: clip for clip in store.clips}
+    sequences = [_with_truth(part, clips[part.name], store) if part.name in clips else part
+                 for part in predictions.sequences]
+    return replace(predictions, sequences=sequences, skeleton=store.skeleton)
+
+
+def _with_truth(sequence: PredictedSequence, clip: Clip, store: MotionStore) -> PredictedSequence:
+    """Look up the truth of the predicted frames of one sequence."""
+    persons, frames, joints, _ = sequence.merged.keypoints_3d.shape
+    skeleton = get_skeleton(store.skeleton)
+    if joints != skeleton.num_joints:
+        raise ValueError(f'{sequence.name}: the predictions have {joints} joints, {store.path} has the '
+                         f'{skeleton.num_joints} of {skeleton.name}: {", ".join(skeleton.joints)}; bring them to these')
+    last = int(sequence.merged.frame_ids.max(initial=0))
+    is_cut = not sequence.states_frames and frames != clip.length
+    if persons != clip.persons or last >= clip.length or is_cut:
+        raise ValueError(f'{sequence.name}: the predictions have {persons} persons and {frames} frames, the last of '
+                         f'them {last}, {store.path} has {clip.persons} persons and {clip.length} frames; predict '
+                         f'every frame, or say which by {sequence.name}/frame_ids')
+    rows = slice(clip.start, clip.start + clip.persons * clip.length)
+    truth = np.asarray(store.arrays['keypoints_3d'][rows], np.float32).reshape(clip.persons, clip.length, joints, 3)
+    truth = truth - truth[:, :, skeleton.root, None]
+    merged = _fill(sequence.merged, truth)
+    windows = merged if sequence.windows is sequence.merged else _fill(sequence.windows, truth)
+    facts = {'subject': clip.subject, 'action': clip.action, 'camera': clip.camera, 'fps': store.fps}
+    return replace(sequence, merged=merged, windows=windows, facts=facts)
+
+
+def _fill(rows: Rows, truth: np.ndarray) -> Rows:
+    """Put the truth (M, F, J, 3) of the rows' frames in."""
+    visible = np.ones(rows.keypoints_3d.shape[:3], bool) if rows.visible is None else rows.visible
+    return rows._replace(ground_truth=truth[:, rows.frame_ids], visible=visible)
+
+
+def check_unit(predictions: Predictions) -> None:
+    """Refuse predictions of unknown joints, or in metres and the like: their size must be that of the truth.
+
+    Files that state their unit are taken at their word, for the poses of an untrained network may be small.
+    """
+    if predictions.skeleton is None:
+        raise ValueError("the file does not say which joints it holds; add an array skeleton, e.g. 'h36m', or name a "
+                         'motion store by --store')
+    if predictions.unit == 'mm':
+        return
+    if predictions.unit is not None:
+        raise ValueError(f'the predictions are in {predictions.unit}; bring them to millimetres, unit mm')
+    root = get_skeleton(predictions.skeleton).root
+    merged = [part.merged for part in predictions.sequences if part.merged.ground_truth is not None]
+    if not merged:
+        return
+    sizes = [np.nanmedian([np.nanmedian(np.linalg.norm(points - points[:, :, root, None], axis=-1)) for points in side])
+             for side in ([rows.keypoints_3d for rows in merged], [rows.ground_truth for rows in merged])]
+    if sizes[0] / sizes[1] < TOO_SMALL or sizes[0] / sizes[1] > TOO_LARGE:
+        raise ValueError(f'a joint is {sizes[0]:.3g} away from the root in the predictions and {sizes[1]:.3g} mm in '
+                         'the ground truth; the predictions must be in millimetres (multiply metres by 1000)')
+
+
+def check_sequences(predictions: Predictions, metric: Pose3DMetric, store: Optional[MotionStore]) -> None:
+    """Refuse sequences without truth, and clips of the store without prediction, unless they are left out anyway."""
+    known = {part.name for part in predictions.sequences}
+    clips = [clip.name for clip in store.clips] if store else []
+    unknown = [part.name for part in predictions.sequences if not metric.is_skipped(part.name) and
+               (part.name not in clips if store else part.windows.ground_truth is None)]
+    place = 'hold no ground truth; name a motion store that has it by --store' if store is None else (
+        f'are not in {store.path}, whose clips are called like {clips[0]!r}')
+    if unknown:
+        raise ValueError(f'{len(unknown)} of {len(known)} predicted sequences {place}: {_some(unknown)}')
+    missing = [name for name in clips if name not in known and not metric.is_skipped(name)]
+    if missing:
+        raise ValueError(f'{len(missing)} of {len(clips)} clips of {store.path} are not predicted: '
+                         f'{_some(missing)}; predict them, or leave them out by --skip PATTERN')
+
+
+def _some(names: Sequence[str]) -> str:
+    return ', '.join(names[:SHOWN]) + (', ...' if len(names) > SHOWN else '')
+
+
+def measure(predictions: Predictions, metric: Pose3DMetric, title: str) -> Report:
+    """Run all windows through a metric, as a test does."""
+    for sequence in tqdm(predictions.sequences, desc=title, unit='sequence', disable=None):
+        samples = sequence.samples(predictions.skeleton, predictions.flip_test)
+        if metric.is_skipped(sequence.name):  # it may lack the truth; the metric counts it by its name
+            samples = [({'sample_id': sequence.name}, {'sample_id': sequence.name})]
+        for prediction, target in samples:
+            metric.process({'data_samples': [target]}, [prediction])
+    return metric.report(metric.results)
+
+
+def compare(reports: Mapping[str, Report]) -> str:
+    """Lay out one row per protocol."""
+    names = [name for name in next(iter(reports.values())).metrics if '/' not in name]
+    rows = [[protocol, *(report.metrics.get(name, math.nan) for name in names),
+             *(report.counts[key] for key in ('sequences', 'frames', 'excluded'))]
+            for protocol, report in reports.items()]
+    return format_table(['protocol', *names, 'sequences', 'frames', 'excluded'], rows)
+
+
+def write_json(path: Path, source: Path, reports: Mapping[str, Report]) -> None:
+    """Write all numbers: protocol -> metrics, actions, counts and the protocol in words."""
+    content = {name: {'metrics': report.metrics, 'actions': _plain(report.groups), 'counts': report.counts,
+                      'protocol': report.protocol} for name, report in reports.items()}
+    with atomic_path(path) as work:
+        work.write_text(json.dumps({'predictions': str(source), 'protocols': content}, indent=1), encoding='utf-8')
+
+
+def _plain(groups: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, Any]]:
+    """Leave out what JSON does not know: means over nothing."""
+    return {group: {key: value for key, value in row.items() if not math.isnan(value)} for group, row in groups.items()}
+
+
+def write_csv(path: Path, reports: Mapping[str, Report]) -> None:
+    """Write one row per protocol and action, and one per protocol and average."""
+    with atomic_path(path) as work, open(work, 'w', newline='', encoding='utf-8') as file:
+        columns = [name for name in next(iter(reports.values())).metrics if '/' not in name]
+        table = csv.writer(file)
+        table.writerow(['protocol', 'action', 'clips', 'frames', *columns])
+        for protocol, report in reports.items():
+            for action, row in report.groups.items():
+                table.writerow([protocol, action, row['clips'], row['frames'], *(row[name] for name in columns)])
+            counts = [report.counts['sequences'], report.counts['frames']]
+            for average in ('frame', 'clip', 'action'):
+                values = [report.metrics.get(f'{name}/{average}', '') for name in columns]
+                table.writerow([protocol, f'mean over {average}s', *counts, *values])
+
+
+def parse_args(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('predictions', type=Path, metavar='PRED.npz')
+    parser.add_argument('--protocol', nargs='+', default=[], choices=[*PROTOCOLS, 'all'], metavar='NAME',
+                        help=f'{", ".join(PROTOCOLS)}; all compares them (default: that of the tested config)')
+    parser.add_argument('--store', type=Path, metavar='DIR',
+                        help='motion store with the truth; it goes before truth in the file')
+    parser.add_argument('--skip', nargs='+', default=[], metavar='PATTERN',
+                        help='sequences to leave out besides those of the protocol, names or shell patterns')
+    parser.add_argument('--json', type=Path, metavar='OUT', help='write all numbers')
+    parser.add_argument('--csv', type=Path, metavar='OUT', help='write the tables of all protocols')
+    return parser.parse_args(arguments)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Read, measure, print and write."""
+    predictions = read_predictions(args.predictions)
+    store = None if args.store is None else MotionStore(args.store)
+    if store is not None:
+        predictions = add_truth(predictions, store)
+    reports: dict[str, Report] = {}
+    for name in choose_protocols(args.protocol, predictions.protocol):
+        metric = Pose3DMetric(name, skip_list=args.skip)
+        check_sequences(predictions, metric, store)
+        check_unit(predictions)
+        reports[name] = measure(predictions, metric, name)
+        print(f'{reports[name].table}\n{reports[name].protocol}\n')
+    if len(reports) > 1:
+        print(compare(reports))
+    if args.json:
+        write_json(args.json, args.predictions, reports)
+    if args.csv:
+        write_csv(args.csv, reports)
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> None:
+    """Run the command line."""
+    args = parse_args(arguments)
+    with one_line_errors():
+        run(args)
+
+
+if __name__ == '__main__':
+    main()
