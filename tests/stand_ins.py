@@ -3,15 +3,12 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import scipy.io
 
-from motionbert_mm.datasets.checks.mpi_inf_3dhp import FRAMES, HDF5_SIGNATURE, TESTS
 from motionbert_mm.datasets.human36m_videopose3d import VideoPose3DFiles
-from tests import h36m_files
+from tests import h36m_files, mpi_inf_3dhp_files
 from tests.generated import write_store
 from tests.io.body import walk, walk_2d
 from tests.io.openpose import write_openpose
@@ -120,30 +117,8 @@ def ntu_pyskl(folder: Path) -> Path:
     return write_ntu(folder / 'ntu60_3danno.pkl', ntu_content())
 
 
-def write_annot(path: Path, num_frames: int = 6, **changes: np.ndarray) -> Path:
-    """An annot.mat of MPI-INF-3DHP; ``changes`` replace the array that all cameras share."""
-    points = walk('mpi_inf_3dhp28', num_frames) + [0, 0, 4000]
-    pixels = points[..., :2] / points[..., 2:] * 1500 + 1024
-    arrays = {'annot2': pixels, 'annot3': points, 'univ_annot3': points, **changes}
-    cells = {}
-    for name, values in arrays.items():
-        cells[name] = np.empty((14, 1), object)
-        for camera in range(14):
-            cells[name][camera, 0] = values.reshape(num_frames, -1)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scipy.io.savemat(path, {**cells, 'cameras': np.arange(14)})
-    return path
-
-
-def mpi_inf_3dhp(folder: Path, sequences: Iterable[str] = FRAMES) -> Path:
-    for name in sequences:
-        write_annot(folder / name / 'annot.mat')
-        (folder / name / 'camera.calibration').write_text('Skeletool Camera Calibration File V1.0\n')
-    for name in TESTS:
-        (folder / 'mpi_inf_3dhp_test_set' / name).mkdir(parents=True)
-        file = folder / 'mpi_inf_3dhp_test_set' / name / 'annot_data.mat'
-        file.write_bytes(b'MATLAB 7.3 MAT-file'.ljust(512) + HDF5_SIGNATURE)
-    return folder
+def mpi_inf_3dhp(folder: Path) -> Path:
+    return mpi_inf_3dhp_files.write_download(folder)
 
 
 def store(folder: Path) -> Path:

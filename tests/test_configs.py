@@ -8,6 +8,7 @@ from mmengine.runner import Runner
 
 from motionbert_mm.engine.command_line import RUNNER_EXTRAS
 from motionbert_mm.registry import check_arguments
+from tests import mpi_inf_3dhp_files
 from tests.generated import ROOT
 
 CONFIGS = sorted(path for path in (ROOT / 'configs').rglob('*.py') if '_base_' not in path.parts)
@@ -20,10 +21,18 @@ def ids(paths):
     return [path.relative_to(ROOT / 'configs').as_posix() for path in paths]
 
 
+def as_list(config):
+    """The configs of a row of necks, of one, or of none."""
+    return config if isinstance(config, list) else [config] if config else []
+
+
 def shrink(config, store, folder):
     """Point every data set of a config at generated data, two samples a batch, and make the network small."""
     backbone = config.model.backbone
     backbone.update({name: min(size, backbone[name]) for name, size in SMALL.items() if name in backbone})
+    for neck in as_list(config.model.get('neck')):
+        if 'num_frames' in neck:
+            neck.num_frames = min(neck.num_frames, FEW_FRAMES)
     for stage in ('train', 'val', 'test'):
         loader = config.get(f'{stage}_dataloader')
         if loader is None:
@@ -33,6 +42,8 @@ def shrink(config, store, folder):
             data.window.num_frames = min(data.window.num_frames, FEW_FRAMES)
             if data.type == 'SyntheticDataset':
                 data.update(data_root=str(folder / 'synthetic'), num_clips=1, num_frames=40)
+            elif 'mpi_inf_3dhp' in data.data_root:
+                data.update(data_root=str(folder / data.data_root), include=[], exclude=[])
             else:
                 data.update(data_root=str(store), include=[], exclude=[])
             for step in data.pipeline:
@@ -44,8 +55,11 @@ def shrink(config, store, folder):
 
 @pytest.fixture(scope='session')
 def folder(tmp_path_factory):
-    """Where synthetic data is made once for all configs."""
-    return tmp_path_factory.mktemp('configs')
+    """Where data is made once for all configs: synthetic data on first use, and what has other joints here."""
+    path = tmp_path_factory.mktemp('configs')
+    for split in ('train', 'test'):
+        mpi_inf_3dhp_files.write_store(path / 'data' / 'mpi_inf_3dhp' / split, is_test=split == 'test')
+    return path
 
 
 def test_there_are_configs():

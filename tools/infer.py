@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from motionbert_mm.apis import Lifter, LiftResult
+from motionbert_mm.engine.command_line import check_device
 from motionbert_mm.io import KeypointTrack, atomic_path, read_keypoints
 from motionbert_mm.visualization import animate, draw_strip
 from motionbert_mm.visualization.animation import check_format
@@ -45,7 +45,12 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--fps', type=float, default=30.0, help='of the keypoints; speed of the animation')
     parser.add_argument('--format', choices=('gif', 'mp4'), default='gif', help='of the animation')
     parser.add_argument('--device', help='cpu, cuda:0, ...; default: the best available')
-    parser.add_argument('--batch-size', type=int, default=8, help='windows per forward pass')
+    parser.add_argument('--batch-size', type=int, metavar='N',
+                        help='windows per forward pass. Default: 32 of a model that predicts the centre frame, which '
+                             'gets a window around every frame; else 8, which overlap by half')
+    parser.add_argument('--dilation', type=int, metavar='N',
+                        help='step between the frames of a window; default: as in training. A model of every second '
+                             'frame of 50 fps takes every frame (1) of 25 fps')
     parser.add_argument('--no-tta', action='store_true', help='do not average with the mirrored input')
     parser.add_argument('--trust-order', action='store_true', help='accept joints in an order that looks wrong')
     parser.add_argument('--no-animation', action='store_true', help='write numbers and strip only')
@@ -60,22 +65,15 @@ def check_args(args: argparse.Namespace) -> None:
         raise NotADirectoryError(f'--out {args.out} is a file; name a directory')
     if not (args.fps > 0 and np.isfinite(args.fps)):
         raise ValueError(f'--fps must be positive, got {args.fps}')
-    if args.batch_size < 1:
-        raise ValueError(f'--batch-size must be at least 1, got {args.batch_size}')
+    for option in ('batch_size', 'dilation'):
+        value = getattr(args, option)
+        if value is not None and value < 1:
+            raise ValueError(f'--{option.replace("_", "-")} must be at least 1, got {value}')
     if not all(side > 0 and np.isfinite(side) for side in args.image_size):
         raise ValueError(f'--image-size must be two positive numbers, got {args.image_size}')
     if not args.no_animation:
         check_format(f'motion.{args.format}')
-    _check_device(args.device)
-
-
-def _check_device(name: str | None) -> None:
-    """Refuse a device that torch does not know or this machine does not have."""
-    try:
-        torch.empty(0, device=name)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).split('\n')[0].rstrip('.')
-        raise ValueError(f'--device {name} is not available: {reason[:120]}; try --device cpu') from None
+    check_device(args.device)
 
 
 def save_motion(path: Path, result: LiftResult, joints: tuple, frame_ids: np.ndarray, fps: float) -> None:
@@ -113,7 +111,7 @@ def run(args: argparse.Namespace) -> None:
         raise ValueError(f'{args.keypoints} does not say which joints it holds; name them with --skeleton')
     for note in track.notes:
         print(f'note: {note}')
-    lifter = Lifter.from_checkpoint(args.checkpoint, args.device)
+    lifter = Lifter.from_checkpoint(args.checkpoint, args.device, dilation=args.dilation)
     result = lifter.lift(track.keypoints, track.confidence, skeleton=track.skeleton, image_size=args.image_size,
                          batch_size=args.batch_size, flip_test=not args.no_tta, progress=_bar('lifting'))
     paths = write_outputs(args, track, result, lifter.skeleton.joints)

@@ -2,20 +2,26 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Optional, Union
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from motionbert_mm.checkpoints.load import load_model
 from motionbert_mm.datasets.loading import collate_batch
-from motionbert_mm.datasets.transforms import PackInputs
-from motionbert_mm.datasets.windows import sliding_windows
+from motionbert_mm.datasets.transforms import NormalizeCoords, PackInputs
+from motionbert_mm.datasets.windows import WindowPlan, sliding_windows
 from motionbert_mm.registry import TRANSFORMS, build
+from motionbert_mm.structures.motion_sample import MotionSample
 from motionbert_mm.structures.skeleton import convert, get_skeleton
+
+# Windows per forward pass: of models that predict every frame of a window, and of those that predict its centre only.
+BATCH_SIZE, CENTRE_BATCH_SIZE = 8, 32
+BLOCK = 8192  # frames that are embedded at a time
 
 
 @dataclass(frozen=True)
@@ -45,11 +51,13 @@ class WindowBlend:
     Args:
         length: frames F of the whole sequence.
         shape: shape of one frame.
+        dilation: step between the frames of a window.
     """
 
-    def __init__(self, length: int, shape: Sequence[int]) -> None:
+    def __init__(self, length: int, shape: Sequence[int], dilation: int = 1) -> None:
         self.total = np.zeros((length, *shape))
         self.weight = np.zeros(length)
+        self.dilation = dilation
 
     def add(self, windows: np.ndarray, values: np.ndarray) -> None:
         """Add windows.
@@ -61,7 +69,7 @@ class WindowBlend:
         places = np.arange(windows.shape[1])
         hann = np.sin(np.pi * (places + 0.5) / len(places)) ** 2  # positive at the ends too
         for window, value in zip(windows, values):
-            is_real = window == window[0] + places
+            is_real = window == window[0] + places * self.dilation
             self.total[window[is_real]] += (value.T * hann).T[is_real]
             self.weight[window[is_real]] += hann[is_real]
 
@@ -70,92 +78,190 @@ class WindowBlend:
         return (self.total.T / self.weight).T
 
 
+@dataclass(frozen=True)
+class _Clip:
+    """One person's sequence in the joints of the model: (F, J, 2) px, (F, J), image size (2,) px."""
+
+    points: np.ndarray
+    confidence: np.ndarray
+    size: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+
 class Lifter:
     """A 2D-to-3D lifter that knows its skeleton, window and input normalisation.
+
+    Models that predict every frame of a window get windows that overlap by half, and these are blended; a sequence
+    shorter than a window is continued with its last frame. Models that predict the centre frame only
+    (``predicts_centre``) get a window around every frame; beyond the ends the first and the last frame are repeated.
+    Where such a model allows it (``shares_frames``), its work on single frames is done once, not in every window.
 
     Args:
         model: in evaluation mode; ``test_step`` gives ``keypoints_3d``.
         skeleton: joint set of the model.
         num_frames: frames T of a window.
         transforms: configs of the transforms that make network inputs of pixels.
+        dilation: step between the frames of a window.
+
+    Raises:
+        ValueError: ``dilation`` below 1.
     """
 
-    def __init__(self, model: nn.Module, *, skeleton: str, num_frames: int, transforms: Sequence[dict]) -> None:
-        self.model, self.num_frames = model, num_frames
+    def __init__(self, model: nn.Module, *, skeleton: str, num_frames: int, transforms: Sequence[dict],
+                 dilation: int = 1) -> None:
+        if dilation < 1:
+            raise ValueError(f'dilation must be at least 1, got {dilation}')
+        self.model, self.num_frames, self.dilation = model, num_frames, dilation
         self.skeleton = get_skeleton(skeleton)
         self.transforms = [build(TRANSFORMS, transform) for transform in transforms]
         self.pack = PackInputs(fields=())
 
     @classmethod
-    def from_checkpoint(cls, path: Union[str, os.PathLike], device: Optional[str] = None) -> Lifter:
+    def from_checkpoint(cls, path: Union[str, os.PathLike], device: Optional[str] = None, *,
+                        dilation: Optional[int] = None) -> Lifter:
         """Build a lifter from a checkpoint of ``tools/train.py`` or of a model converter.
 
         Args:
             path: the checkpoint, which carries its config.
             device: 'cpu', 'cuda:0', ...; None takes the best available.
+            dilation: step between the frames of a window; None is that of training. A model of every second frame of
+                50 fps takes every frame of a video of 25 fps.
 
         Raises:
-            FileNotFoundError, ValueError: no, torn or foreign checkpoint.
+            FileNotFoundError, ValueError: no, torn or foreign checkpoint; or see ``Lifter``.
         """
         model, info = load_model(path, device)
-        return cls(model, skeleton=info['skeleton'], num_frames=info['num_frames'], transforms=info['input'])
+        return cls(model, skeleton=info['skeleton'], num_frames=info['num_frames'], transforms=info['input'],
+                   dilation=info['dilation'] if dilation is None else dilation)
+
+    @property
+    def predicts_centre(self) -> bool:
+        """Whether there is a window for every frame."""
+        return getattr(self.model, 'predicts_centre', False)
+
+    @property
+    def shares_frames(self) -> bool:
+        """Whether work on single frames can be shared: the model does some, and windows do not change its inputs."""
+        return (self.predicts_centre and self.model.shares_frames
+                and all(_looks_at_frames(transform) for transform in self.transforms))
 
     def lift(self, keypoints: np.ndarray, confidence: Optional[np.ndarray] = None, *, skeleton: str,
-             image_size: Sequence[float], batch_size: int = 8, flip_test: bool = True,
-             progress: Callable[[Iterable], Iterable] = iter) -> LiftResult:
+             image_size: Sequence[float], batch_size: Optional[int] = None, flip_test: bool = True,
+             share_frames: bool = True, progress: Callable[[Iterable], Iterable] = iter) -> LiftResult:
         """Lift one person's sequence of any length.
-
-        Long sequences are cut into windows that overlap by half and are blended; sequences shorter than a
-        window are continued with their last frame.
 
         Args:
             keypoints: (F, J, 2) px, origin top left.
             confidence: (F, J) in 0..1; all 1 if None.
             skeleton: joint set of ``keypoints``; converted to that of the model.
             image_size: (width, height) px.
-            batch_size: windows per forward pass.
+            batch_size: windows per forward pass; None is 32 if there is one for every frame, else 8.
             flip_test: average with the prediction for the mirrored input.
+            share_frames: False runs the whole model on every window, for the same result.
             progress: wraps the batches, such as ``tqdm``.
 
         Raises:
             KeyError: unknown skeleton.
-            ValueError: another number of joints, no frames, NaN, or keypoints outside the image.
+            ValueError: another number of joints, no frames, NaN, or keypoints outside the image; or a model that does
+                not lift.
         """
         keypoints = np.asarray(keypoints, dtype=np.float32)
         confidence = np.ones(keypoints.shape[:-1], np.float32) if confidence is None else confidence
+        batch_size = (CENTRE_BATCH_SIZE if self.predicts_centre else BATCH_SIZE) if batch_size is None else batch_size
         size = _check_input(keypoints, confidence, skeleton, image_size, batch_size)
         source = convert(keypoints, skeleton, self.skeleton.name, np.asarray(confidence, dtype=np.float32))
-        windows = sliding_windows(len(keypoints), self.num_frames, max(self.num_frames // 2, 1), tail='shift')
-        blend = WindowBlend(len(keypoints), (self.skeleton.num_joints, 3))
-        for start in progress(range(0, len(windows), batch_size)):
-            batch = windows[start:start + batch_size]
-            blend.add(batch, self._predict(source.keypoints[batch], source.confidence[batch], batch, size, flip_test))
-        motion = blend.result()
+        clip = _Clip(source.keypoints, source.confidence, size)
+        with torch.inference_mode(), _flip_test(self.model, flip_test):
+            if self.predicts_centre:
+                motion = self._lift_centres(clip, batch_size, share_frames and self.shares_frames, progress)
+            else:
+                motion = self._blend_windows(clip, batch_size, progress)
         motion -= motion[:, self.skeleton.root:self.skeleton.root + 1]
         return LiftResult(keypoints_3d=motion.astype(np.float32), confidence=source.confidence,
                           skeleton=self.skeleton.name, copied=source.copied, averaged=source.averaged,
                           invented=source.invented)
 
-    def _predict(self, points: np.ndarray, confidence: np.ndarray, frame_ids: np.ndarray, size: np.ndarray,
-                 flip_test: bool) -> np.ndarray:
-        """Lift windows (B, T, J, 2) px -> (B, T, J, 3) mm."""
+    def _blend_windows(self, clip: _Clip, batch_size: int, progress: Callable[[Iterable], Iterable]) -> np.ndarray:
+        """Lift windows that overlap by half -> (F, J, 3) mm."""
+        windows = _overlapping_windows(len(clip), self.num_frames, self.dilation)
+        blend = WindowBlend(len(clip), (self.skeleton.num_joints, 3), self.dilation)
+        for start in progress(range(0, len(windows), batch_size)):
+            frames = windows[start:start + batch_size]
+            motion = _stack_motion(self.model.test_step(self._make_batch(clip, frames)))
+            if motion.shape[1] != frames.shape[1]:
+                raise ValueError(f'the model predicts {motion.shape[1]} frames of a window of {frames.shape[1]}, '
+                                 'expected all of them, or the centre frame of a model that says predicts_centre')
+            blend.add(frames, motion)
+        return blend.result()
+
+    def _lift_centres(self, clip: _Clip, batch_size: int, share_frames: bool,
+                      progress: Callable[[Iterable], Iterable]) -> np.ndarray:
+        """Lift the centre of a window around every frame -> (F, J, 3) mm."""
+        plan = WindowPlan([len(clip)], num_frames=self.num_frames, kind='centre', dilation=self.dilation)
+        tokens = self._embed(clip) if share_frames else None
+        motion = []
+        for start in progress(range(0, len(clip), batch_size)):
+            centres = np.arange(start, min(start + batch_size, len(clip)))
+            windows = plan.frames(centres, np.random.default_rng(0))[1]
+            if tokens is None:
+                samples = self.model.test_step(self._make_batch(clip, windows))
+            else:
+                metainfo = self._on_device(clip, centres)['data_samples']
+                samples = self.model.predict_windows(tokens, torch.from_numpy(windows), metainfo)
+            motion.append(_stack_motion(samples)[:, 0])
+        return np.concatenate(motion)
+
+    def _embed(self, clip: _Clip) -> list[Tensor]:
+        """Return the tokens of all frames, see ``MotionModel.embed_sequence``."""
+        blocks = [np.arange(start, min(start + BLOCK, len(clip))) for start in range(0, len(clip), BLOCK)]
+        tokens = [self.model.embed_sequence(self._on_device(clip, block)['inputs'][:, 0, 0]) for block in blocks]
+        return [torch.cat(parts) for parts in zip(*tokens)]
+
+    def _on_device(self, clip: _Clip, frames: np.ndarray) -> dict:
+        """Make a batch of frames (B,), each a window of its own, where the model is."""
+        return self.model.data_preprocessor(self._make_batch(clip, frames[:, None]))
+
+    def _make_batch(self, clip: _Clip, frames: np.ndarray) -> dict:
+        """Make a batch of windows (B, T) as data sets do, inputs (B, 1, T, J, C)."""
         results: dict[str, Any] = {
-            'keypoints_2d': points[:, None], 'confidence': confidence[:, None], 'skeleton': self.skeleton.name,
-            'image_size': np.tile(size, (len(points), 1)), 'frame_ids': frame_ids,
-            'sample_id': [f'window at frame {frames[0]}' for frames in frame_ids]}
+            'keypoints_2d': clip.points[frames][:, None], 'confidence': clip.confidence[frames][:, None],
+            'skeleton': self.skeleton.name, 'image_size': np.tile(clip.size, (len(frames), 1)), 'frame_ids': frames,
+            'sample_id': [f'window at frame {window[0]}' for window in frames]}
         for transform in self.transforms:
             results = transform(results, np.random.default_rng(0))
-        before, self.model.flip_test = self.model.flip_test, flip_test
-        try:
-            with torch.inference_mode():
-                samples = self.model.test_step(collate_batch(self.pack(results, np.random.default_rng(0))))
-        finally:
-            self.model.flip_test = before
-        motion = np.stack([sample.keypoints_3d[0].float().cpu().numpy() for sample in samples])
-        if motion.shape[1] != points.shape[1]:
-            raise ValueError(f'the model predicts {motion.shape[1]} frames of a window of {points.shape[1]}; '
-                             'this tool needs a model that predicts every frame')
-        return motion
+        return collate_batch(self.pack(results, np.random.default_rng(0)))
+
+
+def _looks_at_frames(transform: Any) -> bool:
+    """Whether a transform does to a frame what it would do in any window that has it."""
+    return isinstance(transform, NormalizeCoords) and transform.inputs == 'screen'
+
+
+@contextmanager
+def _flip_test(model: nn.Module, flip_test: bool) -> Iterator[None]:
+    """Set ``flip_test`` of a model for a while."""
+    before, model.flip_test = model.flip_test, flip_test
+    try:
+        yield
+    finally:
+        model.flip_test = before
+
+
+def _stack_motion(samples: Sequence[MotionSample]) -> np.ndarray:
+    """Join the predictions of windows: (B, T', J, 3) mm."""
+    if 'keypoints_3d' not in samples[0]:
+        raise ValueError(f'the model predicts {", ".join(samples[0].keys())}, expected keypoints_3d; use the '
+                         'checkpoint of a model that lifts to 3D')
+    return torch.stack([sample.keypoints_3d[0] for sample in samples]).float().cpu().numpy()
+
+
+def _overlapping_windows(length: int, num_frames: int, dilation: int) -> np.ndarray:
+    """Cover a sequence by windows (K, T) that overlap by half; with a dilation, each of its phases for itself."""
+    phases = [np.arange(start, length, dilation) for start in range(min(dilation, length))]
+    return np.concatenate([phase[sliding_windows(len(phase), num_frames, max(num_frames // 2, 1), tail='shift')]
+                           for phase in phases])
 
 
 def _check_input(keypoints: np.ndarray, confidence: np.ndarray, skeleton: str, image_size: Sequence[float],
@@ -174,10 +280,15 @@ def _check_input(keypoints: np.ndarray, confidence: np.ndarray, skeleton: str, i
     size = np.asarray(image_size, dtype=np.float32)
     if size.shape != (2,) or not (np.isfinite(size) & (size > 0)).all():
         raise ValueError(f'image_size must be width and height in pixels, got {image_size!r}')
+    check_inside(keypoints, confidence, size)
+    return size
+
+
+def check_inside(keypoints: np.ndarray, confidence: np.ndarray, size: np.ndarray) -> None:
+    """Refuse keypoints (F, J, 2) px of which most of the seen lie outside an image of ``size`` (2,) px."""
     is_outside = ((keypoints < 0) | (keypoints > size)).any(-1)[np.asarray(confidence) > 0]
     if is_outside.size and is_outside.mean() > 0.5:
         low, high = keypoints.min((0, 1)), keypoints.max((0, 1))
         raise ValueError(f'{is_outside.mean():.0%} of the joints lie outside the image of {size[0]:g} x {size[1]:g}: '
                          f'x {low[0]:.0f} to {high[0]:.0f}, y {low[1]:.0f} to {high[1]:.0f}; give width and height of '
                          'the video in which the keypoints were found')
-    return size

@@ -5,7 +5,7 @@ import os
 import pickle
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from typing import Any, Optional, Union
 
@@ -17,6 +17,8 @@ from torch import Tensor, nn
 from motionbert_mm.registry import MODELS, SCOPE, TRANSFORMS, build
 
 META_KEY = 'motionbert_mm'
+# Transforms of a test pipeline that inference repeats, by what they do.
+STEPS = {'input': ('NormalizeCoords',), 'mask': ('SampleMask', 'SampleExactMask')}
 
 
 def read_checkpoint(path: Union[str, os.PathLike]) -> dict:
@@ -75,6 +77,30 @@ def compare_states(expected: Mapping[str, Tensor], got: Mapping[str, Tensor]) ->
     return [f'{len(keys)} entries {kind}, e.g. {keys[0]}' for kind, keys in differences if keys]
 
 
+def match_report(expected: Mapping[str, Tensor], got: Mapping[str, Tensor]) -> str:
+    """Say in one line how much of each part of a model a checkpoint fills, and what of the checkpoint is left over."""
+    taken = [key for key in expected if key in got and got[key].shape == expected[key].shape]
+    filled = [f'{part} {count} of {total}' for (part, total), count in
+              zip(_count_parts(expected).items(), _count_parts(expected, taken).values())]
+    unused = _count_parts(sorted(set(got) - set(taken)))
+    words = [f'{len(taken)} of {len(expected)} entries of the model are taken: {", ".join(filled)}']
+    words += [f'{sum(unused.values())} of the checkpoint have no place: '
+              + ', '.join(f'{part} {count}' for part, count in unused.items())] if unused else []
+    return '; '.join(words)
+
+
+def _count_parts(keys: Iterable[str], counted: Optional[Iterable[str]] = None) -> dict[str, int]:
+    """Count keys by part: 'backbone', 'neck', 'heads.<name>'; ``counted`` are those that count, else all."""
+    parts = dict.fromkeys(map(_part, keys), 0)
+    for key in keys if counted is None else counted:
+        parts[_part(key)] += 1
+    return parts
+
+
+def _part(key: str) -> str:
+    return '.'.join(key.split('.')[:2 if key.startswith('heads.') else 1])
+
+
 def load_model(path: Union[str, os.PathLike], device: Optional[str] = None) -> tuple[nn.Module, dict]:
     """Build the model that a checkpoint describes and load its weights.
 
@@ -83,8 +109,9 @@ def load_model(path: Union[str, os.PathLike], device: Optional[str] = None) -> t
         device: 'cpu', 'cuda:0', ...; None takes the best available.
 
     Returns:
-        The model in evaluation mode, and a dict with ``skeleton`` (name), ``num_frames`` (of a window) and
-        ``input`` (configs of the transforms that make network inputs of pixels).
+        The model in evaluation mode, and a dict with ``skeleton`` (name), ``num_frames`` (of a window), ``dilation``
+        (step between them), ``input`` (configs of the transforms that make network inputs of pixels) and ``mask`` (of
+        those that hide inputs when the model is tested, as of masked pose modelling).
 
     Raises:
         FileNotFoundError, ValueError: see ``read_checkpoint``; also a file without a description.
@@ -99,9 +126,11 @@ def load_model(path: Union[str, os.PathLike], device: Optional[str] = None) -> t
     check_types(description, str(path))
     model = build(MODELS, description['model'])
     load_weights(model, checkpoint['state_dict'], str(path))
-    inputs = [transform for transform in description['pipeline'] if transform['type'] == 'NormalizeCoords']
+    steps = {role: [step for step in description['pipeline'] if step['type'].rpartition('.')[2] in names]
+             for role, names in STEPS.items()}
     frames = description['window'].get('num_frames') or model.backbone.max_frames
-    info = dict(skeleton=model.skeleton.name, num_frames=frames, input=inputs)
+    info = dict(skeleton=model.skeleton.name, num_frames=frames, dilation=description['window'].get('dilation') or 1,
+                **steps)
     return model.to(device or get_device()).eval(), info
 
 

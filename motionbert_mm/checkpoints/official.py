@@ -1,18 +1,25 @@
 """Key maps of official weights, in both directions.
 
-A row of a map is a pair of templates, official and ours; ``{i}`` stands for a number. Weights are carried
-over bit by bit, none is reshaped.
+A row of a map is a pair of templates, official and ours; ``{i}`` stands for a number. A third entry, where there is
+one, says how the tensor's layout changes. Weights are carried over bit by bit.
 """
 from __future__ import annotations
 
 import math
 import re
 from collections.abc import Iterable, Mapping
-from typing import Optional
+from typing import Callable, NamedTuple, Optional
 
 from torch import Tensor
 
 Rows = tuple
+
+
+class Layout(NamedTuple):
+    """How a tensor changes its shape on the way to us and back; one of another shape than expected stays as it is."""
+
+    to_ours: Callable[[Tensor], Tensor]
+    to_official: Callable[[Tensor], Tensor]
 
 
 def _dstformer_rows() -> Rows:
@@ -36,29 +43,32 @@ def rename_keys(state_dict: Mapping[str, Tensor], rows: Rows, *, reverse: bool =
 
     Args:
         state_dict: official weights, or ours with ``reverse``.
-        rows: pairs (official, ours).
+        rows: (official, ours) or (official, ours, ``Layout``).
         reverse: from ours to official.
 
     Returns:
         The renamed state dict in the same order, and the keys that no row matched.
     """
-    patterns = [_compile(ours, official) if reverse else _compile(official, ours) for official, ours in rows]
+    rules = [_compile(*row, reverse=reverse) for row in rows]
     renamed, unmatched = {}, []
     for key, value in state_dict.items():
-        for pattern, replacement in patterns:
+        for pattern, replacement, change in rules:
             name, count = pattern.subn(replacement, key)
             if count:
-                renamed[name] = value
+                renamed[name] = change(value) if change else value
                 break
         else:
             unmatched.append(key)
     return renamed, unmatched
 
 
-def _compile(source: str, target: str) -> tuple[re.Pattern, str]:
-    """Make a pattern anchored at the start (and, without a trailing dot, at the end) and its replacement."""
+def _compile(official: str, ours: str, layout: Optional[Layout] = None, *,
+             reverse: bool) -> tuple[re.Pattern, str, Optional[Callable[[Tensor], Tensor]]]:
+    """Make a pattern anchored at the start (without a trailing dot at the end too), its replacement and the change."""
+    source, target = (ours, official) if reverse else (official, ours)
     pattern = '^' + re.escape(source).replace(r'\{i\}', r'(\d+)') + ('' if source.endswith('.') else '$')
-    return re.compile(pattern), target.replace('{i}', r'\1')
+    change = layout and (layout.to_official if reverse else layout.to_ours)
+    return re.compile(pattern), target.replace('{i}', r'\1'), change
 
 
 def strip_prefix(state_dict: Mapping[str, Tensor], prefix: str = 'module.') -> tuple[dict, bool]:
@@ -75,6 +85,14 @@ def find_weights(checkpoint: Mapping, containers: Iterable[str] = ('model_pos', 
     return dict(checkpoint), None
 
 
+def find_mlp_ratio(weight: Tensor) -> float:
+    """Return the ratio that makes an MLP as wide as its first map (hidden, dim) says, after cutting off decimals."""
+    hidden, dim = weight.shape[:2]
+    ratio = hidden / dim
+    # Rounding: 120 / 88 * 88 is 119.99...
+    return math.nextafter(ratio, math.inf) if int(dim * ratio) < hidden else ratio
+
+
 def motionbert_model_config(state_dict: Mapping[str, Tensor], *, num_heads: int = 8) -> dict:
     """Read the sizes of a MotionBERT pose model off its official weights.
 
@@ -87,13 +105,10 @@ def motionbert_model_config(state_dict: Mapping[str, Tensor], *, num_heads: int 
     """
     dim, in_channels = state_dict['joints_embed.weight'].shape
     depth = 1 + max(int(key.split('.')[1]) for key in state_dict if key.startswith('blocks_st.'))
-    hidden = state_dict['blocks_st.0.mlp_s.fc1.weight'].shape[0]
-    mlp_ratio = hidden / dim
-    if int(dim * mlp_ratio) < hidden:  # rounding: 120 / 88 * 88 is 119.99...
-        mlp_ratio = math.nextafter(mlp_ratio, math.inf)
     backbone = dict(type='DSTformer', in_channels=in_channels, num_joints=state_dict['pos_embed'].shape[1],
                     max_frames=state_dict['temp_embed'].shape[1], dim=dim, depth=depth, num_heads=num_heads,
-                    mlp_ratio=mlp_ratio, use_fusion='ts_attn.0.weight' in state_dict,
+                    mlp_ratio=find_mlp_ratio(state_dict['blocks_st.0.mlp_s.fc1.weight']),
+                    use_fusion='ts_attn.0.weight' in state_dict,
                     qkv_bias='blocks_st.0.attn_s.qkv.bias' in state_dict)
     neck = dict(type='RepresentationLayer', out_channels=state_dict['pre_logits.fc.weight'].shape[0])
     head = dict(type='PoseLiftHead', out_channels=state_dict['head.weight'].shape[0])

@@ -11,18 +11,23 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from motionbert_mm.datasets.motion_store import MotionStore
+from motionbert_mm.datasets.motion_store import Clip, MotionStore
 from motionbert_mm.datasets.windows import WindowPlan
 from motionbert_mm.registry import DATASETS, TRANSFORMS, build
 from motionbert_mm.structures.skeleton import get_skeleton
 
 # Where the network's 2D input comes from: (keypoints array, confidence array or None for certainty), or nowhere.
 INPUT_ARRAYS = {'detected': ('detected_2d', 'detected_confidence'), 'exact': ('keypoints_2d', None), None: ()}
+# Arrays (F,) of a store that say which frames are evaluated, bool, and what is done in them, int.
+VALID, ACTIVITY = 'valid', 'activity'
 
 
 @DATASETS.register_module()
 class MotionDataset(Dataset):
     """Windows of the clips of a motion store.
+
+    In a store with an array ``valid`` the frames that it leaves out are not visible, so that losses and metrics skip
+    them; the network sees them all the same. An array ``activity`` goes along as metainfo, (B, T).
 
     PyTorch's batched fetch calls ``__getitems__`` once per batch: the windows are gathered by one fancy index
     per array, then every transform works on the whole batch. All random draws of a batch come from one
@@ -40,20 +45,22 @@ class MotionDataset(Dataset):
             configs that inherit, and the command line, which cannot reach into a list.
         include: shell patterns of clip names to use, e.g. ``['*/walking/*']``; none is all.
         exclude: shell patterns of clip names to leave out.
+        valid_only: with ``window=dict(kind='centre', ...)``, make windows around valid frames only. Official: the test
+            protocol of MPI-INF-3DHP.
         num_persons: M; None is the most of any clip. Absent persons are zero and not visible.
         test_mode: draw the same numbers in every epoch.
         seed: of the random draws, besides that of the run (``StepSeedHook``).
 
     Raises:
         FileNotFoundError, ValueError: see ``MotionStore``.
-        ValueError: no clip or window is left, an array is missing, or joints do not fit the skeleton.
+        ValueError: no clip or window is left, an array is missing, or joints or frames do not fit.
     """
 
     def __init__(self, data_root: str, *, window: dict, input_2d: Optional[str] = 'detected',
                  targets: Sequence[str] = ('keypoints_3d',), pipeline: Sequence[dict] = (),
                  pipeline_changes: Optional[Mapping[str, Optional[dict]]] = None,
-                 include: Sequence[str] = (), exclude: Sequence[str] = (), num_persons: Optional[int] = None,
-                 test_mode: bool = False, seed: int = 0) -> None:
+                 include: Sequence[str] = (), exclude: Sequence[str] = (), valid_only: bool = False,
+                 num_persons: Optional[int] = None, test_mode: bool = False, seed: int = 0) -> None:
         self.store = MotionStore(data_root)
         self.skeleton = get_skeleton(self.store.skeleton)
         if input_2d not in INPUT_ARRAYS:
@@ -65,9 +72,11 @@ class MotionDataset(Dataset):
             raise ValueError(f'{data_root}: include={list(include)} and exclude={list(exclude)} leave none of its '
                              f'{len(self.store.clips)} clips, e.g. {self.store.clips[0].name!r}')
         self.num_persons = num_persons or max(clip.persons for clip in self.clips)
+        if valid_only:
+            window = {**window, 'centres': [self._valid_frames(clip) for clip in self.clips]}
         self.windows = WindowPlan([clip.length for clip in self.clips], **window)
         self._clip_rows = np.array([[clip.start, clip.length, clip.persons] for clip in self.clips])
-        self._clip_meta = _columns(self.clips)
+        self._clip_meta = _columns(self.clips, self.store)
         self.pipeline: list[Callable] = [build(TRANSFORMS, step) for step in change_steps(pipeline, pipeline_changes)]
         self.test_mode, self.seed = test_mode, seed
         # Epoch and seed of the run, in shared memory: seen by workers that are alive.
@@ -114,12 +123,24 @@ class MotionDataset(Dataset):
                                      np.ones(results['keypoints_2d'].shape[:-1], np.float32))
         if not is_there.all():
             results = {name: _zero_absent(values, is_there) for name, values in results.items()}
-        results['visible'] = np.broadcast_to((is_inside[:, None] & is_there)[..., None],
-                                             (*rows.shape, self.skeleton.num_joints))
+        counts = is_inside[:, None] & is_there  # (B, M, T)
+        if VALID in self.store.arrays:
+            counts = counts & self.store.gather(VALID, rows)
+        results['visible'] = np.broadcast_to(counts[..., None], (*rows.shape, self.skeleton.num_joints))
         meta = {name: column[clips] if isinstance(column, np.ndarray) else [column[clip] for clip in clips]
                 for name, column in self._clip_meta.items()}
-        return {**results, **meta, 'frame_ids': frames, 'fps': np.full(len(clips), self.store.fps, np.float32),
-                'skeleton': self.skeleton.name}
+        if ACTIVITY in self.store.arrays:
+            meta[ACTIVITY] = self.store.gather(ACTIVITY, rows[:, 0]).astype(np.int64)  # (B, T)
+        return {**results, **meta, 'frame_ids': frames, 'skeleton': self.skeleton.name}
+
+    def _valid_frames(self, clip: Clip) -> np.ndarray:
+        """Return the frames of a clip that are valid for somebody."""
+        if VALID not in self.store.arrays:
+            raise ValueError(f'valid_only asks for windows around valid frames, but {self.store.path} has no array '
+                             f'{VALID}; it holds {sorted(self.store.arrays)}. Set valid_only=False, or convert a data '
+                             'set that has such frames')
+        valid = self.store.arrays[VALID][clip.start:clip.start + clip.persons * clip.length]
+        return np.flatnonzero(valid.reshape(clip.persons, clip.length).any(axis=0))
 
     def _check_arrays(self) -> None:
         needed = [*self.targets, *(name for name in INPUT_ARRAYS[self.input_2d] if name)]
@@ -132,6 +153,12 @@ class MotionDataset(Dataset):
             if 'keypoints' in name and shape[1] != self.skeleton.num_joints:
                 raise ValueError(f'{self.store.path}: {name} has {shape[1]} joints, skeleton {self.skeleton.name!r} '
                                  f'has {self.skeleton.num_joints}; convert again with the right skeleton')
+        for name, kinds in ((VALID, 'b'), (ACTIVITY, 'iu')):
+            array = self.store.arrays.get(name)
+            if array is not None and (array.ndim != 1 or array.dtype.kind not in kinds):
+                raise ValueError(f'{self.store.path}: {name} has rows of shape {array.shape[1:]} and dtype '
+                                 f'{array.dtype}, expected one {"bool" if kinds == "b" else "integer"} for each frame; '
+                                 'convert again')
 
 
 def change_steps(pipeline: Sequence[dict], changes: Optional[Mapping[str, Optional[dict]]]) -> list[dict]:
@@ -158,11 +185,12 @@ def _is_selected(name: str, include: Sequence[str], exclude: Sequence[str]) -> b
     return is_in and not any(fnmatch(name, pattern) for pattern in exclude)
 
 
-def _columns(clips: Sequence[Any]) -> dict:
-    """Turn clips into one column per metainfo key; a key that no clip knows is left out."""
+def _columns(clips: Sequence[Clip], store: MotionStore) -> dict:
+    """Turn clips into one column per metainfo key; a key that not all clips know is left out."""
     columns = {'sample_id': [clip.name for clip in clips], 'subject': [clip.subject for clip in clips],
                'action': [clip.action for clip in clips], 'camera_id': [clip.camera for clip in clips],
-               'text': [list(clip.text) for clip in clips]}
+               'text': [list(clip.text) for clip in clips],
+               'fps': np.array([store.clip_fps(clip) for clip in clips], np.float32)}
     for name, key, dtype in (('image_size', 'image_size', np.float32), ('intrinsics', 'intrinsics', np.float32),
                              ('label', 'label', np.int64)):
         values = [getattr(clip, key) for clip in clips]

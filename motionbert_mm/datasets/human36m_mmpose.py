@@ -16,18 +16,14 @@ from typing import Optional
 import numpy as np
 
 from motionbert_mm.datasets.human36m import (
-    MM_PER_METRE,
     NUM_JOINTS,
     SKELETON,
     VIDEO_FPS,
     Human36MFiles,
-    PoseSequence,
     canonical_action,
-    check_array,
-    check_metres,
-    check_pixels,
     check_subjects,
 )
+from motionbert_mm.datasets.pose_files import MM_PER_METRE, PoseSequence, check_array, check_extent, check_pixels
 from motionbert_mm.geometry.camera import project
 from motionbert_mm.geometry.coords import image_space_3d, image_space_factor
 from motionbert_mm.io import safe_pickle
@@ -132,7 +128,7 @@ class _Split:
         if (self.solid[..., 3] < 1).any():
             raise ValueError(f'{self.path}: S has joints that are not visible, but Human3.6M knows every joint of '
                              'every frame')
-        check_metres(self.solid[..., :3], f'{self.path}: S')
+        check_extent(self.solid[..., :3], f'{self.path}: S', unit='metres')
         check_pixels(self.part, f'{self.path}: part')
         self.has_scores = bool((self.part[..., 2] != 1).any())
         if self.has_scores and detected:

@@ -28,13 +28,11 @@ from motionbert_mm.datasets.human36m import (
     NUM_JOINTS,
     SPLITS,
     Human36MFiles,
-    PoseSequence,
     canonical_action,
-    check_array,
-    check_pixels,
     check_subjects,
     numbered_action,
 )
+from motionbert_mm.datasets.pose_files import PoseSequence, check_array, check_pixels
 from motionbert_mm.io import safe_pickle
 
 _SOURCE = re.compile(r's_(\d+)_act_(\d+)_subact_\d+_ca_\d+')

@@ -14,19 +14,16 @@ from typing import Any, Optional
 
 import numpy as np
 
-from motionbert_mm.datasets.human36m import (
-    IMAGE_SIZES,
-    MM_PER_METRE,
-    SKELETON,
-    SPLITS,
-    Human36MFiles,
-    PoseSequence,
-    canonical_action,
-    check_array,
-    check_metres,
-    check_pixels,
-)
+from motionbert_mm.datasets.human36m import IMAGE_SIZES, SKELETON, SPLITS, Human36MFiles, canonical_action
 from motionbert_mm.datasets.human36m_cameras import studio_camera
+from motionbert_mm.datasets.pose_files import (
+    MM_PER_METRE,
+    PoseSequence,
+    check_array,
+    check_extent,
+    check_pixels,
+    object_dict,
+)
 from motionbert_mm.io import safe_pickle
 from motionbert_mm.structures.skeleton import convert, get_skeleton
 
@@ -98,7 +95,7 @@ class VideoPose3DFiles(Human36MFiles):
         positions = check_array(positions, (None, NUM_RAW_JOINTS, 3), place)[:, RAW_JOINTS].astype(np.float64)
         if not np.isfinite(positions).all() or not len(positions):
             raise ValueError(f'{place} is empty, or holds NaN or infinity; repair or cut the source')
-        check_metres(positions, place)
+        check_extent(positions, place, unit='metres')
         points = camera.to_camera(positions * MM_PER_METRE)
         arrays = {'keypoints_3d': points, 'keypoints_2d': camera.project(points)}
         if self._exact:
@@ -148,16 +145,12 @@ class _Keypoints:
 
 
 def _tree(arrays: Mapping[str, np.ndarray], key: str, path: str | os.PathLike) -> dict:
-    """Return the dict that an array of objects without axes holds."""
-    if key not in arrays:
-        raise ValueError(f'{path} lacks {key}; it holds {sorted(arrays)}')
-    content = arrays[key].item() if arrays[key].shape == () else arrays[key]
-    entries = {key: content}
-    if key != 'metadata' and isinstance(content, dict):
-        entries.update({f'{key}[{subject!r}]': actions for subject, actions in content.items()})
-    for name, entry in entries.items():
-        if not isinstance(entry, dict):
-            raise ValueError(f'{path}: {name} is {type(entry).__name__}, expected a dict as VideoPose3D writes it')
+    """Return metadata, or the actions of every subject."""
+    content = object_dict(arrays, key, path)
+    for subject, actions in content.items() if key != 'metadata' else ():
+        if not isinstance(actions, dict):
+            raise ValueError(f'{path}: {key}[{subject!r}] is {type(actions).__name__}, expected a dict as VideoPose3D '
+                             'writes it')
     return content
 
 

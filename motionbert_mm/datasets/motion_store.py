@@ -29,7 +29,8 @@ INDEX_NAME = 'index.json'
 RELEASE_BYTES = 64 << 20  # give mapped pages back after this much reading
 FAULT_AROUND = 64 << 10  # Linux maps this much around a page that is read
 UNITS = {'keypoints_3d': 'mm, camera frame', 'keypoints_2d': 'px', 'detected_2d': 'px', 'smpl_pose': 'rad',
-         'keypoints_image': 'px, depth from the root in px', 'image_factor': 'mm per px'}
+         'keypoints_image': 'px, depth from the root in px', 'image_factor': 'mm per px',
+         'valid': 'is the frame evaluated', 'activity': 'class number, 0 is unknown'}
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Clip:
         intrinsics: (fx, fy, cx, cy) in pixels.
         label: class index.
         text: sentences that describe the clip.
+        fps: frames per second, where they are not those of the store.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Clip:
     intrinsics: Optional[tuple] = None
     label: Optional[int] = None
     text: tuple = field(default=())
+    fps: Optional[float] = None
 
 
 class MotionStore:
@@ -71,7 +74,7 @@ class MotionStore:
         arrays: name -> read-only memory-mapped array (F, ...).
         clips: the clips in order.
         skeleton: name of the joint set.
-        fps: frames per second.
+        fps: frames per second of the clips that state no other.
         info: what the converter noted about its source.
 
     Raises:
@@ -141,6 +144,10 @@ class MotionStore:
                              'the store is inconsistent, convert again')
         return array
 
+    def clip_fps(self, clip: Clip) -> float:
+        """Return the frames per second of a clip of this store."""
+        return self.fps if clip.fps is None else clip.fps
+
     def gather(self, name: str, rows: np.ndarray) -> np.ndarray:
         """Copy rows (...) int of an array into memory: (..., *row shape).
 
@@ -171,7 +178,7 @@ class MotionStoreWriter:
     Args:
         path: the directory to make; an existing store there is replaced at the end, and so is what a link points to.
         skeleton: name of the joint set of every keypoint array.
-        fps: frames per second of every clip.
+        fps: frames per second of the clips that state no other.
         info: free facts about the source, kept in the index.
 
     Raises:
@@ -183,8 +190,7 @@ class MotionStoreWriter:
     def __init__(self, path: str | os.PathLike, *, skeleton: str, fps: float, info: Optional[dict] = None) -> None:
         self.path = Path(path)
         self.skeleton, self.fps, self.info = skeleton, float(fps), dict(info or {})
-        if not 0 < self.fps < np.inf:
-            raise ValueError(f'{self.path}: frame rate {self.fps:g}, expected a positive number')
+        _checked_rate(self.fps, str(self.path))
         if self.path.is_file():
             raise ValueError(f'{self.path} is a file; a motion store is a directory, choose another name')
         if self.path.exists() and not (self.path / INDEX_NAME).is_file() and any(self.path.iterdir()):
@@ -212,7 +218,8 @@ class MotionStoreWriter:
 
     def add_clip(self, name: str, arrays: Mapping[str, np.ndarray], *, persons: int = 1, subject: str = '',
                  action: str = '', camera: str = '', image_size: Optional[tuple] = None,
-                 intrinsics: Optional[tuple] = None, label: Optional[int] = None, text: tuple = ()) -> None:
+                 intrinsics: Optional[tuple] = None, label: Optional[int] = None, text: tuple = (),
+                 fps: Optional[float] = None) -> None:
         """Append one clip; arrays are (T, ...) for one person or (M, T, ...) for ``persons`` = M > 1."""
         if name in self._names:
             raise ValueError(f'clip name {name!r} is used twice; names must be unique, add the camera or a number')
@@ -228,7 +235,8 @@ class MotionStoreWriter:
         self._clips.append(Clip(
             name=name, start=self._num_rows, length=rows // persons, persons=persons, subject=subject, action=action,
             camera=camera, image_size=_numbers(image_size), intrinsics=_numbers(intrinsics),
-            label=None if label is None else int(label), text=tuple(text)))
+            label=None if label is None else int(label), text=tuple(text),
+            fps=None if fps in (None, self.fps) else _checked_rate(fps, name)))
         self._names.add(name)
         self._num_rows += rows
 
@@ -289,6 +297,13 @@ class _Column:
         with open(path, 'wb') as out:
             np.lib.format.write_array_header_1_0(out, header)
             shutil.copyfileobj(self.file, out)
+
+
+def _checked_rate(fps: float, place: str) -> float:
+    """Refuse a meaningless frame rate."""
+    if not 0 < fps < np.inf:
+        raise ValueError(f'{place}: frame rate {fps:g}, expected a positive number')
+    return float(fps)
 
 
 def _numbers(values: Optional[tuple]) -> Optional[tuple]:

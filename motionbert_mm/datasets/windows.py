@@ -34,15 +34,19 @@ class WindowPlan:
         tail: frames after the last full sliding window: 'drop', 'shift' (a last window that ends with the
             clip and overlaps its neighbour) or 'pad' (a last window with the edge replicated).
         jitter: start sliding windows up to ``stride`` - 1 frames later, drawn anew every time.
+        centres: of 'centre': frames of each clip that get a window, all by default; their neighbours in the
+            window may be any frames of the clip.
         seed: of the stretched clips of 'official', drawn once. A ``RandomState`` goes on where another plan stopped,
             as the test clips of Human3.6M do after the training clips in the official code.
 
     Raises:
-        ValueError: unknown names, numbers below 1, options that 'official' has not, or no window in any clip.
+        ValueError: unknown names, numbers below 1, options that the kind has not, frames that a clip has not, or no
+            window in any clip.
     """
 
     def __init__(self, lengths: Sequence[int], *, num_frames: int, kind: str = 'sliding',
                  stride: Optional[int] = None, dilation: int = 1, tail: str = 'shift', jitter: bool = False,
+                 centres: Optional[Sequence[np.ndarray]] = None,
                  seed: Union[int, np.random.RandomState] = 0) -> None:
         if kind not in KINDS or tail not in TAILS:
             raise ValueError(f'window kind {kind!r} and tail {tail!r}: expected kind in {KINDS} and tail in {TAILS}')
@@ -56,6 +60,7 @@ class WindowPlan:
         self.tail, self.jitter = tail, jitter
         self.lengths = np.asarray(lengths, np.int64)
         self.span = (num_frames - 1) * dilation + 1
+        self._centres, self._num_centres = self._check_centres(centres)
         self._stretched, self._stretched_row = self._draw_stretched(seed)
         self._ends = np.cumsum(self._count())
         if not len(self):
@@ -70,13 +75,29 @@ class WindowPlan:
         if self.kind in ('uniform', 'resample'):
             return np.ones_like(self.lengths)
         if self.kind == 'centre':
-            return self.lengths
+            return self.lengths if self._centres is None else self._num_centres
         beyond = self.lengths - self.span  # frames after the first window
         if self.kind == 'official' or self.tail == 'drop':
             return np.where(self._stretched_row >= 0, 1, np.maximum(beyond // self.stride + 1, 0))
         count = np.maximum(-(-beyond // self.stride), 0) + 1
         # A stride above the span can step over the end, where 'pad' would make a window of nothing but padding.
         return np.minimum(count, -(-self.lengths // self.stride)) if self.tail == 'pad' else count
+
+    def _check_centres(self, centres: Optional[Sequence[np.ndarray]]) -> tuple:
+        """Return the centres of all clips in one array, in the order of the windows, and their number by clip."""
+        if centres is None:
+            return None, None
+        if self.kind != 'centre' or len(centres) != len(self.lengths):
+            raise ValueError(f"window centres go with kind='centre' and need one array of frames for each clip, got "
+                             f'kind {self.kind!r} and {len(centres)} arrays for {len(self.lengths)} clips')
+        centres = [np.asarray(frames, np.int64) for frames in centres]
+        for clip, frames in enumerate(centres):
+            if len(frames) and not 0 <= frames.min() <= frames.max() < self.lengths[clip]:
+                raise ValueError(f'window centres {frames.min()}..{frames.max()} were asked for in clip {clip}, which '
+                                 f'has {self.lengths[clip]} frames')
+        if not sum(map(len, centres)):
+            raise ValueError('no frame of any clip is to be the centre of a window')
+        return np.concatenate(centres), np.array([len(frames) for frames in centres])
 
     def _draw_stretched(self, seed: Union[int, np.random.RandomState]) -> tuple[np.ndarray, np.ndarray]:
         """Return the frames (K, T) of the K clips that are stretched to a window, and each clip's row there or -1."""
@@ -101,7 +122,7 @@ class WindowPlan:
             pick = uniform_indices if self.kind == 'uniform' else resample_indices
             frames = np.stack([pick(length, self.num_frames, rng) for length in lengths])
             return clips, frames, np.ones_like(frames, bool)
-        number = indices - (self._ends[clips - 1] * (clips > 0))
+        number = (indices - self._ends[clips - 1] * (clips > 0)) if self._centres is None else self._centres[indices]
         starts = self._starts(number, lengths, rng)
         frames = starts[:, None] + np.arange(self.num_frames) * self.dilation
         row = self._stretched_row[clips]

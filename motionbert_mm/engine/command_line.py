@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Optional
 
+import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
@@ -95,6 +96,15 @@ def one_line_errors(work_dir: Optional[str] = None) -> Iterator[None]:
                 file.write(traceback.format_exc())
             place = f' (traceback in {path})'
         sys.exit(f'error: {describe_error(error)}{place}')
+
+
+def check_device(name: Optional[str]) -> None:
+    """Refuse a device that torch does not know or this machine does not have."""
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).split('\n')[0].rstrip('.')
+        raise ValueError(f'--device {name} is not available: {reason[:120]}; try --device cpu') from None
 
 
 def describe_error(error: BaseException) -> str:

@@ -6,11 +6,13 @@ Of sequence ID the file holds, without pickle::
     ID/frame_ids       (F,) source frames, ascending
     ID/ground_truth    (M, F, J, 3) millimetres, camera axes, relative to the root
     ID/visible         (M, F, J) is the target valid
+    ID/activity        (F,) number of what is done in each frame, 0 unknown; only where the data set states it
     ID/window_lengths  (W,) frames of each window that the model saw
 
 and, only where windows overlap or repeat frames, the windows as they were predicted, one after another:
-``ID/window_keypoints_3d``, ``ID/window_frame_ids``, ``ID/window_ground_truth``, ``ID/window_visible`` with as many rows
-as ``window_lengths`` sums up to. Elsewhere the windows are consecutive runs of the F frames. Of the whole file:
+``ID/window_keypoints_3d``, ``ID/window_frame_ids``, ``ID/window_ground_truth``, ``ID/window_visible`` and
+``ID/window_activity`` with as many rows as ``window_lengths`` sums up to. Elsewhere the windows are consecutive runs of
+the F frames. Of the whole file:
 ``sample_id``, ``subject``, ``action``, ``camera`` and ``fps`` (one entry per sequence), ``skeleton``, ``unit``,
 ``frame``, ``protocol`` (of the config; empty if it names none), ``flip_test`` and ``version``.
 
@@ -42,12 +44,14 @@ class Rows(NamedTuple):
         keypoints_3d: (M, R, J, 3) predictions in millimetres.
         ground_truth: (M, R, J, 3) millimetres relative to the root, or None.
         visible: (M, R, J) is the target valid, or None.
+        activity: (R,) int, or None.
     """
 
     frame_ids: np.ndarray
     keypoints_3d: np.ndarray
     ground_truth: Optional[np.ndarray]
     visible: Optional[np.ndarray]
+    activity: Optional[np.ndarray] = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,8 @@ class PredictedSequence:
         for start, end in zip(ends - self.lengths, ends):
             frame_ids = self.windows.frame_ids[start:end]
             meta = {'sample_id': self.name, 'frame_ids': frame_ids, 'skeleton': skeleton, **facts}
+            if self.windows.activity is not None:
+                meta['activity'] = self.windows.activity[start:end]
             yield ({'sample_id': self.name, 'frame_ids': frame_ids, 'flip_test': flip_test,
                     'keypoints_3d': self.windows.keypoints_3d[:, start:end]},
                    {**meta, 'keypoints_3d': self.windows.ground_truth[:, start:end],
@@ -108,14 +114,15 @@ def join_windows(name: str, windows: Iterable[Mapping[str, Any]], facts: Mapping
     Args:
         name: of the sequence.
         windows: dicts of ``frame_ids`` (T,), ``keypoints_3d`` (M, T, J, 3), ``visible`` (M, T, J) and, if known,
-            ``ground_truth`` (M, T, J, 3).
+            ``ground_truth`` (M, T, J, 3) and ``activity`` (T,).
         facts: subject, action, camera, fps.
     """
     distinct = {window['frame_ids'].tobytes(): window for window in windows}
     parts = sorted(distinct.values(), key=lambda window: window['frame_ids'].tolist())
     columns = {key: np.concatenate([part[key] for part in parts], axis=1) if key in parts[0] else None
                for key in ('keypoints_3d', 'ground_truth', 'visible')}
-    rows = Rows(np.concatenate([part['frame_ids'] for part in parts]), **columns)
+    activity = np.concatenate([part['activity'] for part in parts]) if 'activity' in parts[0] else None
+    rows = Rows(np.concatenate([part['frame_ids'] for part in parts]), **columns, activity=activity)
     lengths = np.array([len(part['frame_ids']) for part in parts])
     if (np.diff(rows.frame_ids) > 0).all():
         return PredictedSequence(name, rows, rows, lengths, dict(facts))
@@ -129,7 +136,8 @@ def _merge(name: str, parts: Sequence[Mapping[str, Any]], rows: Rows) -> Rows:
     truth = None if rows.ground_truth is None else merge_windows(named, 'ground_truth')[name][1]
     visible = np.zeros(keypoints.shape[:3], bool)
     np.logical_or.at(visible, (slice(None), np.searchsorted(frames, rows.frame_ids)), rows.visible)
-    return Rows(frames, keypoints, truth, visible)
+    first = np.unique(rows.frame_ids, return_index=True)[1]
+    return Rows(frames, keypoints, truth, visible, None if rows.activity is None else rows.activity[first])
 
 
 def write_predictions(path: Union[str, Path], predictions: Predictions) -> None:
@@ -226,6 +234,10 @@ def _rows(prefix: str, arrays: Mapping[str, np.ndarray], points: np.ndarray, pat
         if values is not None and (values.shape != shape or values.dtype.kind not in 'fiub'):
             raise ValueError(f'{path}: {prefix}{key} is {values.dtype} of shape {values.shape}, expected numbers of '
                              f'shape {shape} as keypoints_3d has')
+    activity = arrays.get(f'{prefix}activity')
+    if activity is not None and (activity.shape != frame_ids.shape or activity.dtype.kind not in 'iu'):
+        raise ValueError(f'{path}: {prefix}activity is {activity.dtype} of shape {activity.shape}, expected '
+                         f'{num_frames} integers, one per frame of keypoints_3d')
     if truth is not None and visible is None:
         visible = np.ones(points.shape[:3], bool)
-    return Rows(frame_ids, points, truth, visible)
+    return Rows(frame_ids, points, truth, visible, activity)

@@ -1,19 +1,15 @@
-"""Named protocols of Human3.6M: which sequences are left out, how errors are averaged, which joints count.
+"""Named protocols: which sequences are left out, how errors are averaged, which joints count.
 
 A row of ``PROTOCOLS`` is all that a protocol is; ``Pose3DMetric(protocol=NAME)`` and
 ``tools/analysis_tools/eval_predictions.py --protocol NAME`` read nothing else. docs/evaluation.md compares the rows.
 """
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
 
-# Canonical action name -> heading, in the order of the tables of the papers.
-H36M_ACTIONS = {
-    'Directions': 'Dire', 'Discussion': 'Disc', 'Eating': 'Eat', 'Greeting': 'Greet', 'Phoning': 'Phone',
-    'Photo': 'Photo', 'Posing': 'Pose', 'Purchases': 'Purch', 'Sitting': 'Sit', 'SittingDown': 'SitD',
-    'Smoking': 'Smoke', 'Waiting': 'Wait', 'WalkDog': 'WalkD', 'Walking': 'Walk', 'WalkTogether': 'WalkT'}
+from motionbert_mm.evaluation.functional.keypoint_eval import MPI_INF_3DHP_GROUPS
 
 
 @dataclass(frozen=True)
@@ -55,24 +51,30 @@ CORRUPT_S11 = (Recording('S11', 'Directions', 'Directions', 's_11_act_02_subact_
 
 @dataclass(frozen=True)
 class Protocol:
-    """How one code base measures Human3.6M.
+    """How one code base measures one data set.
 
     Attributes:
         name: what users type.
         average: the headline: 'action' is the mean over actions of the means over their frames, 'frame' pools frames.
         overlap: as of ``MotionMetric``.
-        drop_zero_error: leave out frames without any error.
         excluded: recordings that are left out, in all cameras.
+        drop_zero_error: leave out frames without any error.
         joints: which joints are averaged; None is all of ``skeleton``, the root included.
+        pck_joints: the joints that PCK and AUC count, by group; None leaves them to the user.
+        group_by: the rows of the first table.
+        tables: what the rows of further tables are.
         skeleton: the joint set that the numbers are defined for.
     """
 
     name: str
     average: str
     overlap: str
-    excluded: tuple[Recording, ...]
+    excluded: tuple[Recording, ...] = ()
     drop_zero_error: bool = False
     joints: Optional[tuple[str, ...]] = None
+    pck_joints: Optional[Mapping[str, tuple[str, ...]]] = None
+    group_by: str = 'action'
+    tables: tuple[str, ...] = ()
     skeleton: str = 'h36m'
 
     @property
@@ -83,8 +85,10 @@ class Protocol:
     @property
     def options(self) -> dict[str, Any]:
         """What the protocol fixes, as options of ``Pose3DMetric``."""
-        return {'joints': self.joints, 'root_relative': True, 'drop_zero_error': self.drop_zero_error,
-                'average': self.average, 'group_by': 'action', 'within_group': 'frame', 'overlap': self.overlap}
+        options = {'joints': self.joints, 'root_relative': True, 'drop_zero_error': self.drop_zero_error,
+                   'average': self.average, 'group_by': self.group_by, 'within_group': 'frame',
+                   'overlap': self.overlap}
+        return options if self.pck_joints is None else {**options, 'pck_joints': self.pck_joints}
 
     def describe_excluded(self) -> str:
         """Name the recordings that are left out."""
@@ -123,10 +127,14 @@ PROTOCOLS = {protocol.name: protocol for protocol in (
     # Official: MPJPE in mmpose/evaluation/metrics/keypoint_3d_metrics.py of MMPose 1.3: the headline is the mean over
     # all frames of all windows; the means of the actions are given beside it and not averaged.
     Protocol('mmpose', average='frame', overlap='errors', excluded=FAULTY_S9),
+    # Official: mpii_evaluate_errors.m and mpii_compute_3d_pck.m of MPI-INF-3DHP, as in 3dhp_test of P-STMO: the valid
+    # frames of all sequences pooled, the error over 17 joints of which the pelvis has none, PCK and AUC over 14.
+    Protocol('mpi_inf_3dhp', average='frame', overlap='predictions', pck_joints=MPI_INF_3DHP_GROUPS,
+             group_by='sequence', tables=('scene', 'activity'), skeleton='mpi_inf_3dhp17'),
 )}
 # What holds without a protocol.
-FREE_OPTIONS = {'joints': None, 'root_relative': True, 'drop_zero_error': False, 'average': 'action',
-                'group_by': 'action', 'within_group': 'frame', 'overlap': 'predictions'}
+FREE_OPTIONS = {'joints': None, 'pck_joints': None, 'root_relative': True, 'drop_zero_error': False,
+                'average': 'action', 'group_by': 'action', 'within_group': 'frame', 'overlap': 'predictions'}
 
 
 def get_protocol(name: str) -> Protocol:
@@ -141,25 +149,16 @@ def resolve_options(protocol: Optional[Protocol], given: Mapping[str, Any]) -> d
     """Fill in the options that were not given.
 
     Args:
-        protocol: fixes all of them, or None.
+        protocol: fixes its options, or None.
         given: values by name; None is not given.
 
     Raises:
         ValueError: an option contradicts the protocol.
     """
-    options = FREE_OPTIONS if protocol is None else protocol.options
-    for name, value in given.items():
-        if protocol is not None and value is not None and value != options[name]:
-            raise ValueError(f'protocol {protocol.name!r} fixes {name}={options[name]!r}, got {value!r}; leave the '
+    fixed = {} if protocol is None else protocol.options
+    for name in fixed:
+        if given.get(name) is not None and given[name] != fixed[name]:
+            raise ValueError(f'protocol {protocol.name!r} fixes {name}={fixed[name]!r}, got {given[name]!r}; leave the '
                              'option out, or leave protocol out and give all options of your own')
+    options = {**FREE_OPTIONS, **fixed}
     return {name: default if given.get(name) is None else given[name] for name, default in options.items()}
-
-
-def action_headings(actions: Sequence[str]) -> dict[str, str]:
-    """Return the heading of each action in the order of printing.
-
-    Actions of Human3.6M come in the order and under the short headings of the papers, others sorted as they are.
-    """
-    if set(actions) <= set(H36M_ACTIONS):
-        return {action: heading for action, heading in H36M_ACTIONS.items() if action in actions}
-    return {action: action for action in sorted(set(actions))}

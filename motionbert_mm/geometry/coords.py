@@ -36,6 +36,18 @@ def unit_to_screen(points: Array, image_size: Any) -> Array:
     return _from_unit(points, *_screen_square(points, image_size))
 
 
+def screen_box(image_size: Array) -> Array:
+    """Return the square that ``screen_to_unit`` maps, as a box for ``uncrop``.
+
+    Args:
+        image_size: (B, 2) width and height in pixels.
+
+    Returns:
+        (B, 3) centre x, centre y and side in pixels.
+    """
+    return namespace(image_size).concatenate([image_size / 2, image_size[:, :1]], -1)
+
+
 def min_side_to_unit(points: Array, image_size: Any) -> Array:
     """Scale pixels so that the shorter image side spans [-1, 1] around the image centre.
 

@@ -2,7 +2,7 @@
 
 A row of ``TARGETS`` pairs an encoder with a decoder. The encoder returns the target and a ``norm`` record
 (name of the row and arrays with one entry per sample) that travels in the metainfo; the decoder reads
-nothing else.
+nothing else. ``NormalizeCoords`` adds to the record what leads back from the 2D input, see ``decode_input``.
 """
 from __future__ import annotations
 
@@ -19,18 +19,20 @@ from motionbert_mm.geometry.coords import (
     image_space_factor,
     root_relative,
     screen_to_unit,
+    uncrop,
     unit_to_screen,
 )
 
 Limbs = Sequence[tuple]  # pairs of joint indices
 
-UNIT_MM = 1000.0
+UNIT_MM = 1000.0  # of a unit of root-relative targets, unless they say another
 
 
 def encode_root_relative(keypoints_3d: Optional[np.ndarray], root: int, meta: dict) -> tuple:
-    """Express (B, M, T, J, 3) millimetres relative to the root of each frame, in metres."""
-    scale = np.full(len(meta['sample_id']), UNIT_MM, np.float32)
-    target = None if keypoints_3d is None else root_relative(keypoints_3d, root) / UNIT_MM
+    """Express (B, M, T, J, 3) millimetres relative to the root of each frame, in metres or ``meta['unit_mm']``."""
+    unit_mm = meta.get('unit_mm', UNIT_MM)
+    scale = np.full(len(meta['sample_id']), unit_mm, np.float32)
+    target = None if keypoints_3d is None else root_relative(keypoints_3d, root) / unit_mm
     return target, {'target': 'root_relative', 'root': _shared(root, scale), 'scale': scale}
 
 
@@ -123,7 +125,8 @@ def encode_target(name: str, keypoints_3d: Optional[np.ndarray], root: int, meta
         name: a row of ``TARGETS``.
         keypoints_3d: the truth, or None at inference.
         root: index of the root joint.
-        meta: the batch's metainfo: sample_id, image_size (B, 2), intrinsics (B, 4).
+        meta: the batch's metainfo: sample_id, image_size (B, 2), intrinsics (B, 4); and, if they are not metres, the
+            units of root-relative targets, unit_mm.
 
     Returns:
         The target (None without truth) and the ``norm`` record.
@@ -139,10 +142,26 @@ def decode_target(output: Tensor, norm: dict, legs: Limbs) -> Tensor:
         norm: the record of ``encode_target``.
         legs: ``Skeleton.legs``, which give the scale where the record does not know it.
     """
-    return _row(norm['target'])[1](output, norm, legs)
+    return _row(norm.get('target'))[1](output, norm, legs)
 
 
-def _row(name: str) -> tuple:
+def decode_input(points: Tensor, norm: dict) -> Tensor:
+    """Bring 2D points in the units of the network's input back to the image.
+
+    Args:
+        points: (B, M, T, J, 2) in the units of ``inputs``.
+        norm: the record of ``NormalizeCoords``; its ``input_box`` (B, 3) is the square that spans [-1, 1].
+
+    Returns:
+        (B, M, T, J, 2) pixels, origin top left. Where ``crop_scale`` clipped the input, so is what comes back.
+    """
+    if 'input_box' not in norm:
+        raise KeyError(f'the norm record knows {sorted(norm)}, but not input_box, the square of the image that the '
+                       'input spans; make the inputs with NormalizeCoords')
+    return uncrop(points, norm['input_box'])
+
+
+def _row(name: Optional[str]) -> tuple:
     if name not in TARGETS:
         raise KeyError(f'unknown 3D target {name!r}; known are {sorted(TARGETS)}, set NormalizeCoords.target')
     return TARGETS[name]

@@ -46,10 +46,21 @@ class MultiHeadAttention(nn.Module):
 
     def mix(self, tokens: Tensor) -> Tensor:
         """Attend and join the heads (N, L, D) -> (N, L, D), without the output projection."""
-        qkv = self.qkv(tokens).unflatten(-1, (3, self.num_heads, -1))
-        query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each (N, heads, L, D / heads)
+        query, key, value = self.split(self.qkv(tokens))
         mixed = attend(query, key, value, drop=self.attn_drop if self.training else 0.0, scale=self.qk_scale)
         return mixed.transpose(1, 2).flatten(2)
+
+    def split(self, projected: Tensor) -> Tensor:
+        """Split the output of ``qkv`` (N, L, 3 D) into queries, keys and values (3, N, heads, L, D / heads)."""
+        return projected.unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+
+    def weights(self, projected: Tensor) -> Tensor:
+        """Return the weights (N, heads, L, L), before dropout, that ``mix`` makes of the output of ``qkv`` (N, L, 3 D).
+
+        A row belongs to the token that attends and sums to one.
+        """
+        query, key, _ = self.split(projected)
+        return attention_weights(query, key, scale=self.qk_scale)
 
 
 class SeriesAttention(MultiHeadAttention):
@@ -91,6 +102,10 @@ def attend(query: Tensor, key: Tensor, value: Tensor, *, drop: float = 0.0, scal
     """
     if not query.is_cpu or query.shape[-2] > SHORT:
         return F.scaled_dot_product_attention(query, key, value, dropout_p=drop, scale=scale)
+    return F.dropout(attention_weights(query, key, scale=scale), drop, training=drop > 0.0) @ value
+
+
+def attention_weights(query: Tensor, key: Tensor, *, scale: Optional[float] = None) -> Tensor:
+    """Softmax of the scaled products of queries and keys (N, heads, L, D) -> (N, heads, L, L); ``scale`` as above."""
     scale = query.shape[-1] ** -0.5 if scale is None else scale
-    weights = ((query * scale) @ key.transpose(-2, -1)).softmax(-1)
-    return F.dropout(weights, drop, training=drop > 0.0) @ value
+    return ((query * scale) @ key.transpose(-2, -1)).softmax(-1)

@@ -1,20 +1,23 @@
 """The transformer layer: pre-norm attention and MLP with residuals."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar, Optional
 
 from torch import Tensor, nn
 
 from motionbert_mm.layers.attention import MultiHeadAttention, SeriesAttention
+from motionbert_mm.layers.norm import UnbiasedLayerNorm
 
 
 class MLP(nn.Module):
-    """Linear, exact (erf) GELU, linear, with dropout after each linear layer."""
+    """Linear, activation, linear, with dropout after each linear layer; the activation is exact (erf) GELU."""
 
-    def __init__(self, dim: int, hidden_dim: int, *, drop: float = 0.0) -> None:
+    def __init__(self, dim: int, hidden_dim: int, *, drop: float = 0.0,
+                 activation: Callable[[], nn.Module] = nn.GELU) -> None:
         super().__init__()
         self.fc1, self.fc2 = nn.Linear(dim, hidden_dim), nn.Linear(hidden_dim, dim)
-        self.activation, self.drop = nn.GELU(), nn.Dropout(drop)
+        self.activation, self.drop = activation(), nn.Dropout(drop)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Transform each token (..., D) -> (..., D)."""
@@ -76,3 +79,19 @@ class SeriesTransformerLayer(TransformerLayer):
     """
 
     attention = SeriesAttention
+
+
+class ReLUTransformerLayer(TransformerLayer):
+    """The layer of P-STMO and MPM: ReLU in the MLP, norms by the unbiased standard deviation.
+
+    Args:
+        dim: channels D.
+        num_heads: attention heads.
+        mlp_ratio: hidden width of the MLP over ``dim``.
+        drop: dropout of projections, MLP and attention weights.
+    """
+
+    def __init__(self, dim: int, *, num_heads: int = 8, mlp_ratio: float = 2.0, drop: float = 0.1) -> None:
+        super().__init__(dim, num_heads=num_heads, mlp_ratio=mlp_ratio, drop=drop, attn_drop=drop)
+        self.norm1, self.norm2 = UnbiasedLayerNorm(dim), UnbiasedLayerNorm(dim)
+        self.mlp = MLP(dim, int(dim * mlp_ratio), drop=drop, activation=nn.ReLU)

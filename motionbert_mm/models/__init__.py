@@ -1,7 +1,7 @@
 """Networks: backbones, necks, heads, losses and the model that joins them."""
-from motionbert_mm.models.backbones import DSTformer
+from motionbert_mm.models.backbones import DSTformer, PSTMOEncoder
 from motionbert_mm.models.data_preprocessor import MotionDataPreprocessor
-from motionbert_mm.models.heads import PoseLiftHead
+from motionbert_mm.models.heads import FramePoseHead, MaskedPoseHead, PoseLiftHead, RefinedPoseHead
 from motionbert_mm.models.losses import (
     AngleLoss,
     AngleVelocityLoss,
@@ -13,8 +13,9 @@ from motionbert_mm.models.losses import (
     Weighted2DLoss,
 )
 from motionbert_mm.models.motion_model import MotionModel
-from motionbert_mm.models.necks import RepresentationLayer
+from motionbert_mm.models.necks import FrameToJoints, JointsToFrame, RepresentationLayer, StridedReduction
 
-__all__ = ['AngleLoss', 'AngleVelocityLoss', 'DSTformer', 'LimbLengthLoss', 'LimbVarianceLoss', 'MPJPELoss',
-           'MotionDataPreprocessor', 'MotionModel', 'NMPJPELoss', 'PoseLiftHead', 'RepresentationLayer',
+__all__ = ['AngleLoss', 'AngleVelocityLoss', 'DSTformer', 'FramePoseHead', 'FrameToJoints', 'JointsToFrame',
+           'LimbLengthLoss', 'LimbVarianceLoss', 'MPJPELoss', 'MaskedPoseHead', 'MotionDataPreprocessor', 'MotionModel',
+           'NMPJPELoss', 'PSTMOEncoder', 'PoseLiftHead', 'RefinedPoseHead', 'RepresentationLayer', 'StridedReduction',
            'VelocityLoss', 'Weighted2DLoss']

@@ -1,17 +1,20 @@
 """The model of every task: preprocessor, backbone, neck and named heads."""
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Optional
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Optional, Union
 
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from motionbert_mm.layers.masking import replace_masked
+from motionbert_mm.models.heads.base import folded_mask
 from motionbert_mm.models.test_time import mirror_inputs
 from motionbert_mm.registry import MODELS, build
 from motionbert_mm.structures.motion_sample import MotionSample
 from motionbert_mm.structures.skeleton import get_skeleton
+
+Features = Union[Tensor, dict[str, Tensor]]
 
 
 @MODELS.register_module()
@@ -21,7 +24,8 @@ class MotionModel(BaseModel):
     Args:
         backbone: config; (N, T, J, C) -> (N, T', J', D), offers ``out_channels``.
         heads: name -> config of a head.
-        neck: config; makes one feature layout out of another.
+        neck: config, or a list of configs that follow each other; makes one feature layout out of another.
+        predicts: names of the heads that predict; the others only train. None is all.
         skeleton: joint set of inputs and predictions.
         flip_test: average each prediction with that of the mirrored input.
         frozen: names of sub-modules, e.g. ``['backbone']``, that are neither trained nor left in training mode.
@@ -30,19 +34,22 @@ class MotionModel(BaseModel):
 
     Raises:
         KeyError: an unknown skeleton.
-        ValueError: ``frozen`` names no sub-module.
+        ValueError: ``frozen`` names no sub-module, ``predicts`` no head, a head features that the neck lacks, or heads
+            that predict do not agree on the frames.
     """
 
-    def __init__(self, backbone: dict, *, heads: Mapping[str, dict], neck: Optional[dict] = None,
-                 skeleton: str = 'h36m', flip_test: bool = False, frozen: Sequence[str] = (),
-                 data_preprocessor: Optional[dict] = None, init_cfg: Optional[dict] = None) -> None:
+    def __init__(self, backbone: dict, *, heads: Mapping[str, dict], neck: Union[dict, Sequence[dict], None] = None,
+                 predicts: Optional[Sequence[str]] = None, skeleton: str = 'h36m', flip_test: bool = False,
+                 frozen: Sequence[str] = (), data_preprocessor: Optional[dict] = None,
+                 init_cfg: Optional[dict] = None) -> None:
         super().__init__(build(MODELS, data_preprocessor or dict(type='MotionDataPreprocessor')), init_cfg)
         self.skeleton = get_skeleton(skeleton)
         self.flip_test = flip_test
         self.backbone = build(MODELS, backbone)
-        self.neck = build(MODELS, neck, in_channels=self.backbone.out_channels) if neck else nn.Identity()
-        channels = self.neck.out_channels if neck else self.backbone.out_channels
+        self.neck, channels = _build_neck(neck, self.backbone.out_channels)
         self.heads = nn.ModuleDict({name: build(MODELS, head, in_channels=channels) for name, head in heads.items()})
+        self.predicts = tuple(self.heads if predicts is None else predicts)
+        self._check_predicts()
         self.frozen = tuple(frozen)
         self._freeze()
 
@@ -51,49 +58,127 @@ class MotionModel(BaseModel):
 
         Args:
             inputs: (B, M, T, J, C) normalised coordinates and confidence.
-            data_samples: the batch's ground truth and metainfo; where it has a ``mask``, hidden joints of the
-                inputs are set to zero.
+            data_samples: the batch's ground truth and metainfo. Where it has a ``mask``, backbones with ``takes_mask``
+                are given it; for the others hidden joints of the inputs are set to zero.
             mode: 'tensor', 'loss' or 'predict'.
 
         Returns:
-            'tensor': features (B * M, T', J', D). 'loss': dict of losses. 'predict': list of B
-            ``MotionSample`` in the units of the ground truth.
+            'tensor': features (B * M, T', J', D), or a dict of them if the neck gives several. 'loss': dict of losses.
+            'predict': list of B ``MotionSample`` in the units of the ground truth.
         """
-        if data_samples is not None and 'mask' in data_samples:
-            inputs = replace_masked(inputs, data_samples.mask)
         if mode == 'tensor':
-            return self.extract_features(inputs)
+            return self.extract_features(inputs, folded_mask(data_samples))
         if mode not in ('loss', 'predict'):
             raise ValueError(f"mode is {mode!r}, expected 'tensor', 'loss' or 'predict'")
         self._check_skeleton(data_samples)
         return self.loss(inputs, data_samples) if mode == 'loss' else self.predict(inputs, data_samples)
 
-    def extract_features(self, inputs: Tensor) -> Tensor:
-        """Encode (B, M, T, J, C) -> (B * M, T', J', D)."""
-        return self.neck(self.backbone(inputs.flatten(0, 1)))
+    def extract_features(self, inputs: Tensor, mask: Optional[Tensor] = None) -> Features:
+        """Encode (B, M, T, J, C) under a mask (B * M, T, J) -> (B * M, T', J', D)."""
+        inputs = inputs.flatten(0, 1)
+        if mask is None:
+            return self.neck(self.backbone(inputs))
+        if getattr(self.backbone, 'takes_mask', False):
+            return self.neck(self.backbone(inputs, mask))
+        return self.neck(self.backbone(replace_masked(inputs, mask)))
 
     def loss(self, inputs: Tensor, data_samples: MotionSample) -> dict[str, Tensor]:
         """Return the losses of every head under ``<head>.loss_<quantity>``."""
-        features = self.extract_features(inputs)
+        features = self.extract_features(inputs, folded_mask(data_samples))
         return {f'{name}.{key}': value for name, head in self.heads.items()
-                for key, value in head.loss(features, data_samples).items()}
+                for key, value in head.loss(_choose(features, head.source, name), data_samples).items()}
 
     def predict(self, inputs: Tensor, data_samples: MotionSample) -> list[MotionSample]:
-        """Return one sample per element of the batch, with the metainfo of ``data_samples``."""
-        outputs = self._run_heads(inputs)
+        """Return one sample per element of the batch, with the metainfo of ``data_samples``.
+
+        Samples of centre-frame heads have that frame only, in ``frame_ids`` too.
+        """
+        mask, flip = folded_mask(data_samples), list(self.skeleton.flip_indices)
+        passes = [self.run_heads(self.extract_features(inputs, mask), mask)]
         if self.flip_test:
-            mirrored = self._run_heads(mirror_inputs(inputs, self.skeleton.flip_indices))
-            outputs = {name: head.average_mirrored(outputs[name], mirrored[name], self.skeleton.flip_indices)
-                       for name, head in self.heads.items()}
+            # The mask is mirrored with the pose, so that a joint hidden on one side does not show on the other.
+            mirrored, mask = mirror_inputs(inputs, flip), None if mask is None else mask[..., flip]
+            passes.append(self.run_heads(self.extract_features(mirrored, mask), mask))
+        return self._make_samples(passes, inputs.shape[:2], data_samples)
+
+    @property
+    def predicts_centre(self) -> bool:
+        """Whether predictions hold the centre frame of a window only."""
+        return self.heads[self.predicts[0]].centre
+
+    @property
+    def shares_frames(self) -> bool:
+        """Whether overlapping windows can share what the backbone does to single frames, see ``predict_windows``."""
+        return hasattr(self.backbone, 'encode_windows')
+
+    def embed_sequence(self, inputs: Tensor) -> list[Tensor]:
+        """Do once for all windows what the backbone does to single frames.
+
+        Args:
+            inputs: (F, J, C) normalised coordinates and confidence of one person.
+
+        Returns:
+            Tokens (F, D); under ``flip_test`` a second entry with those of the mirrored sequence.
+        """
+        sequences = [inputs, mirror_inputs(inputs, self.skeleton.flip_indices)] if self.flip_test else [inputs]
+        return [self.backbone.embed_sequence(sequence) for sequence in sequences]
+
+    def predict_windows(self, tokens: Sequence[Tensor], windows: Tensor,
+                        data_samples: MotionSample) -> list[MotionSample]:
+        """Predict windows of one sequence as ``predict`` does without a mask, from frames that were embedded before.
+
+        Args:
+            tokens: of ``embed_sequence``.
+            windows: (K, T) numbers of the windows' frames.
+            data_samples: metainfo of the K windows, as for ``predict``; if the centre frame alone is predicted, that of
+                the centre frames is enough.
+        """
+        passes = [self.run_heads(self.neck(self.backbone.encode_windows(each, windows)), None) for each in tokens]
+        return self._make_samples(passes, (len(windows), 1), data_samples)
+
+    def _make_samples(self, passes: Sequence[dict], shape: Sequence[int],
+                      data_samples: MotionSample) -> list[MotionSample]:
+        """Average the outputs (B * M, ...) of the plain and the mirrored pass; decode them, ``shape`` being (B, M)."""
+        outputs, flip = passes[0], list(self.skeleton.flip_indices)
+        if len(passes) > 1:
+            outputs = {name: self.heads[name].average_mirrored(outputs[name], passes[1][name], flip)
+                       for name in self.predicts}
         batch = MotionSample(metainfo=dict(data_samples.metainfo_items()))
-        batch.set_metainfo(dict(flip_test=[self.flip_test] * len(inputs)))
-        for name, head in self.heads.items():
-            batch.set_data(head.decode(outputs[name].unflatten(0, inputs.shape[:2]), data_samples))
+        batch.set_metainfo(dict(flip_test=[len(passes) > 1] * shape[0]))
+        if self.predicts_centre and 'frame_ids' in batch.metainfo:
+            batch.set_metainfo(dict(frame_ids=[ids[len(ids) // 2:][:1] for ids in batch.metainfo['frame_ids']]))
+        for name in self.predicts:
+            fields = self.heads[name].decode(outputs[name].unflatten(0, tuple(shape)), data_samples)
+            twice = sorted(set(fields) & set(batch.keys()))
+            if twice:
+                raise ValueError(f'the heads {", ".join(self.predicts)} all predict {", ".join(twice)}; name one of '
+                                 'them in model.predicts')
+            batch.set_data(fields)
         return batch.unbind()
 
-    def _run_heads(self, inputs: Tensor) -> dict[str, Tensor]:
-        features = self.extract_features(inputs)
-        return {name: head(features) for name, head in self.heads.items()}
+    def run_heads(self, features: Features, mask: Optional[Tensor] = None,
+                  names: Optional[Iterable[str]] = None) -> dict[str, Tensor]:
+        """Return the outputs, in normalised units, of the heads that predict, or of those named.
+
+        Args:
+            features: of ``extract_features``, under the same mask.
+            mask: (N, T, J) bool, True = hidden.
+            names: of heads.
+        """
+        outputs = {}
+        for name in self.predicts if names is None else names:
+            head = self.heads[name]
+            chosen = _choose(features, head.source, name)
+            outputs[name] = head(chosen, mask) if head.takes_mask and mask is not None else head(chosen)
+        return outputs
+
+    def _check_predicts(self) -> None:
+        unknown = sorted(set(self.predicts) - set(self.heads))
+        if unknown or not self.predicts:
+            raise ValueError(f'model.predicts is {list(self.predicts)}, expected some of the heads {list(self.heads)}')
+        if len({self.heads[name].centre for name in self.predicts}) > 1:
+            raise ValueError(f'of the heads {", ".join(self.predicts)} some predict the centre frame and some all '
+                             'frames; name those of one kind in model.predicts')
 
     def _check_skeleton(self, data_samples: MotionSample) -> None:
         got = data_samples.metainfo.get('skeleton', self.skeleton.name)
@@ -115,3 +200,23 @@ class MotionModel(BaseModel):
         for name in self.frozen:
             self.get_submodule(name).eval()
         return self
+
+
+def _build_neck(neck: Union[dict, Sequence[dict], None], channels: int) -> tuple[nn.Module, int]:
+    """Build a neck or a row of necks behind features of some channels; return it and the channels it gives."""
+    necks = []
+    for config in [neck] if isinstance(neck, Mapping) else neck or ():
+        necks.append(build(MODELS, config, in_channels=channels))
+        channels = necks[-1].out_channels
+    return (necks[0] if isinstance(neck, Mapping) else nn.Sequential(*necks)), channels
+
+
+def _choose(features: Features, source: Optional[str], head: str) -> Tensor:
+    """Return the features that a head reads."""
+    if isinstance(features, Mapping) and source in features:
+        return features[source]
+    if isinstance(features, Mapping) or source is not None:
+        available = list(features) if isinstance(features, Mapping) else None
+        raise ValueError(f'head {head!r} reads source={source!r}, but the neck gives {available}; change source of the '
+                         'head or model.neck')
+    return features

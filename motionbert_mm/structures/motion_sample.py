@@ -36,9 +36,9 @@ class MotionSample(BaseDataElement):
     embedding      (D,)              unit norm
     ============== ================= =====================================================================
 
-    Metainfo: sample_id, subject, action, camera_id, image_size, intrinsics, fps, frame_ids, skeleton, text
-    and norm, the only place that de-normalisation reads. Per sample each is one value; in a batch each is
-    an array or list over samples (``norm`` a dict of them), except ``skeleton``, which a batch shares.
+    Metainfo: sample_id, subject, action, activity (T,), camera_id, image_size, intrinsics, fps, frame_ids, skeleton,
+    text and norm, the only place that de-normalisation reads. Per sample each is one value; in a batch each is an array
+    or list over samples (``norm`` a dict of them), except ``skeleton``, which a batch shares.
     """
 
     def __len__(self) -> int:

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from motionbert_mm.registry import MODELS, build
+from tests.apis.test_centre_lifting import PSTMO
 from tests.generated import TINY_MODEL
 from tests.io.body import walk_2d
 from tests.io.openpose import write_openpose
@@ -31,6 +32,16 @@ def checkpoint(tmp_path_factory):
     path = tmp_path_factory.mktemp('checkpoints') / 'tiny.pth'
     description = dict(model=TINY_MODEL, window=dict(num_frames=9), pipeline=[dict(type='NormalizeCoords')])
     torch.save(dict(meta=dict(motionbert_mm=description), state_dict=build(MODELS, TINY_MODEL).state_dict()), path)
+    return path
+
+
+@pytest.fixture(scope='module')
+def centre_checkpoint(tmp_path_factory):
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp('checkpoints') / 'centre.pth'
+    description = dict(model=PSTMO, window=dict(num_frames=9, kind='centre', dilation=2),
+                       pipeline=[dict(type='NormalizeCoords')])
+    torch.save(dict(meta=dict(motionbert_mm=description), state_dict=build(MODELS, PSTMO).state_dict()), path)
     return path
 
 
@@ -82,6 +93,34 @@ def test_motion_file_describes_itself(run, walk_file, tmp_path, no_pictures):
     assert 'y down' in str(content['frame'])
 
 
+@pytest.mark.parametrize('length', [1, 5, 40])
+def test_a_model_of_the_centre_frame_lifts_every_frame(run, centre_checkpoint, tmp_path, length):
+    np.save(tmp_path / 'walk.npy', walk_2d('coco17', length))
+    code, out, _ = run(tmp_path / 'walk.npy', '--skeleton', 'coco17', '--no-animation', '--batch-size', '16',
+                       checkpoint=centre_checkpoint)
+    assert code == 0 and f'coco17 -> h36m, {length} frame' in out
+    assert sorted(os.listdir(tmp_path / 'out')) == ['walk_3d.npz', 'walk_strip.png']
+    motion = np.load(tmp_path / 'out' / 'walk_3d.npz')['keypoints_3d']
+    assert motion.shape == (length, 17, 3) and np.isfinite(motion).all() and np.abs(motion).max() > 10
+
+
+def test_three_thousand_frames_are_lifted(run, centre_checkpoint, tmp_path, no_pictures):
+    np.save(tmp_path / 'long.npy', walk_2d('coco17', 3000))
+    code, out, _ = run(tmp_path / 'long.npy', '--skeleton', 'coco17', '--no-animation', '--no-tta', '--batch-size',
+                       '256', checkpoint=centre_checkpoint)
+    assert code == 0 and 'coco17 -> h36m, 3000 frames' in out
+    assert np.load(tmp_path / 'out' / 'long_3d.npz')['keypoints_3d'].shape == (3000, 17, 3)
+
+
+def test_windows_can_be_denser_than_in_training(run, centre_checkpoint, walk_file, tmp_path, no_pictures):
+    motions = []
+    for options in ((), ('--dilation', '2'), ('--dilation', '1')):
+        assert run(walk_file, '--skeleton', 'coco17', '--no-animation', *options, checkpoint=centre_checkpoint)[0] == 0
+        motions.append(np.load(tmp_path / 'out' / 'walk_3d.npz')['keypoints_3d'])
+    np.testing.assert_array_equal(motions[0], motions[1])
+    assert np.abs(motions[0] - motions[2]).max() > 1e-3
+
+
 def test_alphapose_needs_no_skeleton_and_its_notes_are_printed(run, tmp_path, no_pictures):
     points = np.concatenate([walk_2d('halpe26', 12), np.ones((12, 26, 1))], -1).reshape(12, -1)
     items = [dict(image_id=f'{frame}.jpg', keypoints=points[frame].tolist(), score=1.0, idx=track)
@@ -125,6 +164,7 @@ def test_mirroring_can_be_left_out(run, walk_file, tmp_path, no_pictures):
     (('--skeleton', 'coco17', '--track', '1'), 'arrays hold one person'),
     (('--skeleton', 'coco17', '--fps', '0'), '--fps must be positive'),
     (('--skeleton', 'coco17', '--batch-size', '0'), '--batch-size must be at least 1'),
+    (('--skeleton', 'coco17', '--dilation', '0'), '--dilation must be at least 1'),
     (('--skeleton', 'coco17', '--device', 'abacus'), '--device abacus is not available'),
     (('--skeleton', 'coco17', '--format', 'avi'), "invalid choice: 'avi'"),
     (('--skeleton', 'coco17', '--image-size', '0', '5'), '--image-size must be two positive numbers'),

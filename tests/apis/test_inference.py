@@ -22,10 +22,11 @@ class Ramp(torch.nn.Module):
 
     def __init__(self, lost_frames=0):
         super().__init__()
-        self.lost_frames, self.calls = lost_frames, []
+        self.lost_frames, self.calls, self.frames = lost_frames, [], []
 
     def test_step(self, batch):
         self.calls.append((self.flip_test, batch['inputs'].clone()))
+        self.frames.append(batch['data_samples'].metainfo['frame_ids'])
         samples = []
         for frames in batch['data_samples'].metainfo['frame_ids']:
             numbers = torch.as_tensor(frames[self.lost_frames:], dtype=torch.float32)
@@ -54,6 +55,16 @@ def test_blend_of_a_constant_and_of_a_ramp_is_exact(length):
     blend.add(windows, np.stack([np.full(windows.shape, 7.0), 3.0 * windows], axis=-1))
     expected = np.stack([np.full(length, 7.0), 3.0 * np.arange(length)], axis=-1)
     np.testing.assert_allclose(blend.result(), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize('length', [1, 2, 9, 17, 18, 40])
+def test_dilated_windows_cover_every_frame(ramp, length):
+    ramp.dilation = 2
+    motion = ramp.lift(walk_2d('h36m', length), skeleton='h36m', image_size=SIZE, batch_size=100).keypoints_3d
+    np.testing.assert_allclose(motion[:, 5, 1], np.arange(length), atol=1e-5)
+    frames = ramp.model.frames[0][np.ptp(ramp.model.frames[0], axis=1) == 16]  # windows without repeated frames
+    assert (np.diff(frames, axis=1) == 2).all()
+    assert len(frames) == {17: 1, 18: 2, 40: 8}.get(length, 0)
 
 
 def test_blend_has_no_seams():

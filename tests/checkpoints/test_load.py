@@ -36,7 +36,8 @@ def save(path, model, description=None, **entries):
 
 def test_a_checkpoint_describes_its_model(model, tmp_path):
     loaded, info = load_model(save(tmp_path / 'model.pth', model), 'cpu')
-    assert info == dict(skeleton='h36m', num_frames=9, input=PIPELINE[:1]) and not loaded.training
+    assert info == dict(skeleton='h36m', num_frames=9, dilation=1, input=PIPELINE[:1], mask=[])
+    assert not loaded.training
     inputs = torch.randn(2, 1, 9, 17, 3)
     torch.testing.assert_close(loaded(inputs), model.eval()(inputs), rtol=0, atol=0)
 
@@ -44,6 +45,13 @@ def test_a_checkpoint_describes_its_model(model, tmp_path):
 def test_the_longest_window_is_that_of_the_model_if_none_is_stated(model, tmp_path):
     _, info = load_model(save(tmp_path / 'model.pth', model, dict(window={})), 'cpu')
     assert info['num_frames'] == 9
+
+
+def test_step_of_the_window_and_masks_of_the_pipeline_are_told(model, tmp_path):
+    pipeline = [dict(type='motionbert_mm.NormalizeCoords'), dict(type='SampleExactMask', num_joints=3), *PIPELINE[1:]]
+    described = dict(pipeline=pipeline, window=dict(num_frames=9, kind='centre', dilation=2))
+    _, info = load_model(save(tmp_path / 'model.pth', model, described), 'cpu')
+    assert info['dilation'] == 2 and info['input'] == pipeline[:1] and info['mask'] == pipeline[1:2]
 
 
 def test_how_a_model_was_initialised_does_not_matter(model, tmp_path):

@@ -1,15 +1,18 @@
 """Every defect is found, named, and told where to mend it."""
 import json
 import pickle
+import sys
 
 import numpy as np
 import pytest
 
 from motionbert_mm.datasets.checks import CHECKS
 from motionbert_mm.datasets.checks.human36m import Census
-from motionbert_mm.datasets.human36m import ACTIONS, IMAGE_SIZES, SPLITS, PoseSequence
+from motionbert_mm.datasets.human36m import ACTIONS, IMAGE_SIZES, SPLITS
 from motionbert_mm.datasets.motion_store import MotionStoreWriter
+from motionbert_mm.datasets.pose_files import PoseSequence
 from tests import h36m_files, stand_ins
+from tests import mpi_inf_3dhp_files as dhp_files
 from tests.io.body import walk_2d
 from tests.io.openpose import write_openpose
 from tests.smplh_files import make_motion, write_motion
@@ -300,15 +303,19 @@ def test_ntu_2d_skeletons_and_120_classes(tmp_path):
     assert 'not a complete pickle' in only('ntu-pyskl', path)
 
 
-def test_3dhp_defects(tmp_path):
-    stand_ins.mpi_inf_3dhp(tmp_path, ['S1/Seq1', 'S3/Seq2'])
+# MPI-INF-3DHP
+
+
+def test_3dhp_training_defects(tmp_path):
+    dhp_files.write_download(tmp_path, ['S1/Seq1', 'S3/Seq2'])
     annot = tmp_path / 'S3' / 'Seq2' / 'annot.mat'
-    points = stand_ins.walk('mpi_inf_3dhp28', 6)
+    pixels, points = dhp_files.poses('mpi_inf_3dhp28', dhp_files.FEW_FRAMES)
     for change, expected in [(dict(univ_annot3=points / 1000), 'expected millimetres'),
                              (dict(annot2=np.zeros((6, 17, 2))), 'annot2 holds 14 cameras of shapes [(6, 34)]'),
+                             (dict(annot3=points[:6]), '2D and 3D have different numbers of frames'),
                              (dict(annot3=points * np.nan), 'annot3 holds NaN'),
-                             (dict(annot2=shuffled(points[..., :2])), 'not in the order of mpi_inf_3dhp28')]:
-        stand_ins.write_annot(annot, **change)
+                             (dict(annot2=shuffled(pixels)), 'not in the order of mpi_inf_3dhp28')]:
+        dhp_files.write_annot(annot, **change)
         assert expected in only('3dhp', tmp_path)
     tear(annot)
     assert only('3dhp', tmp_path).startswith('training: S3/Seq2: truncated or no MATLAB file')
@@ -317,8 +324,69 @@ def test_3dhp_defects(tmp_path):
     missing = findings('3dhp', tmp_path, 'MISSING')[0]
     assert missing[0].startswith('training: 15 of 16 annot.mat: S1/Seq2, S2/Seq1')
     assert any(line.startswith('calibration: no camera.calibration in S1/Seq1') for line in missing)
-    (tmp_path / 'mpi_inf_3dhp_test_set' / 'TS4' / 'annot_data.mat').write_text('<html>')
-    assert 'TS4/annot_data.mat is no HDF5 file' in only('3dhp', tmp_path)
+
+
+@pytest.mark.parametrize('change, expected', [
+    (lambda pixels, points: dict(univ_annot3=points / 1000), 'expected millimetres'),
+    (lambda pixels, points: dict(annot3=points[:, 0]), 'annot3 has shape (12, 17, 3)'),
+    (lambda pixels, points: dict(annot3=None), 'lacks annot3'),
+    (lambda pixels, points: dict(annot3=points * np.nan), 'NaN or infinity'),
+    (lambda pixels, points: dict(valid_frame=np.zeros((12, 1))), 'arrays of different lengths, or no valid frame'),
+    (lambda pixels, points: dict(valid_frame=np.ones((11, 1))), 'arrays of different lengths, or no valid frame'),
+    (lambda pixels, points: dict(annot2=pixels[:, :, np.random.default_rng(0).permutation(17)]),
+     'not in the order of mpi_inf_3dhp17'),
+])
+def test_3dhp_test_defects(tmp_path, change, expected):
+    pixels, points = (values[:, None] for values in dhp_files.poses('mpi_inf_3dhp17', dhp_files.FEW_FRAMES))
+    dhp_files.write_annot_data(tmp_path / 'TS4' / 'annot_data.mat', **change(pixels, points))
+    line = only('3dhp', tmp_path)
+    assert line.startswith('test: ') and 'TS4/annot_data.mat: ' in line and expected in line
+
+
+def test_3dhp_test_files_that_are_no_hdf5_or_not_there(tmp_path):
+    dhp_files.write_download(tmp_path, (), ['TS1', 'TS4'])
+    annot = tmp_path / 'mpi_inf_3dhp_test_set' / 'TS4' / 'annot_data.mat'
+    annot.write_text('<html>')
+    assert 'TS4/annot_data.mat: truncated or no HDF5 file' in only('3dhp', tmp_path)
+    annot.unlink()
+    missing = findings('3dhp', tmp_path, 'MISSING')[0]
+    assert any(line.startswith('test: 5 of 6 annot_data.mat: TS2, TS3, TS4') for line in missing)
+
+
+def test_3dhp_test_set_is_not_opened_without_h5py(tmp_path, monkeypatch):
+    dhp_files.write_download(tmp_path, ['S1/Seq1'], ['TS1'])
+    monkeypatch.setitem(sys.modules, 'h5py', None)
+    lines, is_usable = findings('3dhp', tmp_path, 'MISSING')
+    assert is_usable and any("1 of 6 annot_data.mat, not opened: the test set of MPI-INF-3DHP needs the h5py package"
+                             in line for line in lines)
+
+
+def test_3dhp_npz(tmp_path):
+    paths = dhp_files.write_both_npz(tmp_path, train=dhp_files.train_content(['S1/Seq1']))
+    assert findings('3dhp', tmp_path) == ([], True)
+    counted = findings('3dhp', tmp_path, 'OK')[0]
+    assert counted == ['train: 1 sequences, 12 frames in each of 8 cameras -> ',
+                       'test: valid frames: 6 of 2,929 -> ']
+    lines = findings('3dhp', tmp_path, 'MISSING')[0]
+    for text in ('train: 15 of 16 sequences: S1/Seq2', 'train: frames: S1/Seq1 has 12 of 6,416', 'test: 4 of 6 seq',
+                 'test: frames: 2: TS1 has 12 of 6,151', 'test: valid frames: 2: TS1 has 3 of 603; TS5 has 3 of 276'):
+        assert any(line.startswith(text) for line in lines), text
+    report = CHECKS['3dhp'](paths[1], lambda items: items)
+    assert report.command.endswith(f'mpi_inf_3dhp.py npz {paths[1]} data/mpi_inf_3dhp')
+
+
+def test_3dhp_npz_defects(tmp_path):
+    path = tmp_path / 'data_test_3dhp.npz'
+    content = dhp_files.evaluation_content(['TS5'], num_frames=320)
+    content['TS5'].update(valid=np.ones(320))
+    assert 'test: valid frames: TS5 has 320, officially 276' in only('3dhp', dhp_files.write_npz(path, content))
+    content['TS5'].update(data_2d=shuffled(content['TS5']['data_2d']))
+    dhp_files.write_npz(path, content)
+    assert 'test: TS5: 2D joints are not in the order of mpi_inf_3dhp17' in only('3dhp', path)
+    content['TS5'].update(data_3d=content['TS5']['data_3d'] / 1000)
+    assert 'expected millimetres' in only('3dhp', dhp_files.write_npz(path, content))
+    tear(path)
+    assert 'files: ' in only('3dhp', path) and 'not a complete .npz' in only('3dhp', path)
 
 
 def write_store(path, skeleton='h36m', fps=30.0, size=(1000, 1000), **arrays):
@@ -351,3 +419,14 @@ def test_store_with_nan_torn_or_without_image_size(tmp_path):
     assert "keypoints_2d: NaN or infinity, first in 'clip2', frame 7" in only('store', path)
     tear(path / 'keypoints_2d.npy')
     assert 'keypoints_2d.npy is torn' in only('store', path)
+
+
+def test_store_with_valid_frames_and_two_frame_rates(tmp_path):
+    path = tmp_path / 'store'
+    with MotionStoreWriter(path, skeleton='h36m', fps=25.0) as writer:
+        for name, fps in (('slow', None), ('fast', 50.0)):
+            writer.add_clip(name, dict(keypoints_2d=walk_2d('h36m', 20), valid=np.arange(20) > 3), fps=fps,
+                            image_size=(1000, 1000))
+    counted, is_usable = findings('store', path, 'OK')
+    assert is_usable and any(line.startswith('frame rate: 25 and 50 fps') for line in counted)
+    assert any(line.startswith('valid: (40,) bool, from 0 to 1') for line in counted)

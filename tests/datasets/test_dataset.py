@@ -141,6 +141,71 @@ def test_padded_frames_are_not_visible(tiny_store):
     assert batch['fields']['visible'][0, 0, :40].all() and not batch['fields']['visible'][0, 0, 40:].any()
 
 
+VALID = {'first': np.arange(12) % 3 == 1, 'none': np.zeros(6, bool), 'second': np.arange(20) > 17}
+
+
+@pytest.fixture(scope='module')
+def marked_store(tmp_path_factory):
+    """A store that says which frames are valid, and what is done in them."""
+    path = tmp_path_factory.mktemp('marked') / 'store'
+    with MotionStoreWriter(path, skeleton='h36m', fps=25.0) as writer:
+        for name, valid in VALID.items():
+            pose = np.arange(1.0, len(valid) + 1)[:, None, None] * np.ones((1, 17, 3))
+            writer.add_clip(name, {'keypoints_3d': pose, 'keypoints_2d': pose[..., :2], 'valid': valid,
+                                   'activity': np.arange(len(valid), dtype=np.uint8) % 8},
+                            image_size=(2048, 2048), fps=50 if name == 'second' else None)
+    return path
+
+
+def test_frames_that_are_not_valid_are_seen_but_not_visible(marked_store):
+    dataset = make_dataset(marked_store, pipeline=(), input_2d='exact', window=dict(num_frames=9, kind='centre'))
+    batch = dataset.__getitems__(range(len(dataset)))
+    assert len(dataset) == 38 and (batch['keypoints_2d'] > 0).all() and (batch['keypoints_3d'] > 0).all()
+    for name, frames, visible in zip(batch['sample_id'], batch['frame_ids'], batch['visible'][:, 0]):
+        is_inside = frames == frames[4] + np.arange(-4, 5)
+        np.testing.assert_array_equal(visible, (VALID[name][frames] & is_inside)[:, None].repeat(17, 1))
+
+
+def test_windows_lie_around_valid_frames_if_so_wanted(marked_store):
+    dataset = make_dataset(marked_store, pipeline=(), input_2d='exact', valid_only=True,
+                           window=dict(num_frames=5, kind='centre'))
+    batch = dataset.__getitems__(range(len(dataset)))
+    expected = [(name, frame) for name, valid in VALID.items() for frame in np.flatnonzero(valid)]
+    assert list(zip(batch['sample_id'], batch['frame_ids'][:, 2])) == expected
+    assert batch['visible'][:, 0, 2].all() and not batch['visible'].all()
+    assert batch['frame_ids'][1].tolist() == [2, 3, 4, 5, 6]  # the neighbours are there, valid or not
+
+
+def test_activity_and_frame_rate_go_along_with_every_sample(marked_store):
+    pipeline = (dict(type='NormalizeCoords'), dict(type='PackInputs', fields=('keypoints_3d',)))
+    dataset = make_dataset(marked_store, pipeline, input_2d='exact', window=dict(num_frames=5, kind='centre'),
+                           valid_only=True)
+    samples = collate_batch(dataset.__getitems__([0, 5]))['data_samples'].unbind()
+    assert [sample.activity.tolist() for sample in samples] == [[0, 0, 1, 2, 3], [1, 2, 3, 3, 3]]
+    assert all(sample.activity.dtype == np.int64 for sample in samples)
+    assert [float(sample.fps) for sample in samples] == [25.0, 50.0]
+
+
+def write_marked(path, **arrays):
+    with MotionStoreWriter(path, skeleton='h36m', fps=25.0) as writer:
+        writer.add_clip('clip', {'keypoints_3d': np.ones((6, 17, 3)), 'keypoints_2d': np.ones((6, 17, 2)), **arrays})
+    return path
+
+
+@pytest.mark.parametrize('arrays, options, message', [
+    ({}, dict(valid_only=True), 'valid_only asks for windows around valid frames, but .* has no array valid'),
+    (dict(valid=np.zeros(6, bool)), dict(valid_only=True), 'no frame of any clip is to be the centre'),
+    (dict(valid=np.ones(6, bool)), dict(valid_only=True, window=dict(num_frames=3)), "kind='centre' .* 'sliding'"),
+    (dict(valid=np.ones((6, 1), bool)), {}, r'valid has rows of shape \(1,\) and dtype bool, expected one bool'),
+    (dict(valid=np.ones(6)), {}, r'valid has rows of shape \(\) and dtype float32, expected one bool'),
+    (dict(activity=np.ones(6)), {}, r'activity .* dtype float32, expected one integer for each frame'),
+])
+def test_marks_that_say_nothing_are_refused(tmp_path, arrays, options, message):
+    store = write_marked(tmp_path / 'store', **arrays)
+    with pytest.raises(ValueError, match=message):
+        make_dataset(store, **{'input_2d': 'exact', 'window': dict(num_frames=3, kind='centre'), **options})
+
+
 def test_a_data_set_pickles_without_its_data(tiny_store):
     dataset = make_dataset(tiny_store, RANDOM)
     pickled = pickle.dumps(dataset)

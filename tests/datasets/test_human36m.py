@@ -4,7 +4,7 @@ import pytest
 from motionbert_mm.datasets import human36m
 from motionbert_mm.datasets.human36m_cameras import studio_camera
 from motionbert_mm.datasets.human36m_videopose3d import CAMERAS
-from motionbert_mm.evaluation.protocols import H36M_ACTIONS
+from motionbert_mm.evaluation.groupings import H36M_ACTIONS
 
 
 @pytest.mark.parametrize('word, action', [

@@ -72,7 +72,7 @@ def test_the_target_of_reprojection_is_the_clean_input(video, root_relative):
 def test_without_a_target_3d_truth_is_not_looked_at(truth):
     flat = NormalizeCoords(inputs='crop_scale', target=None)(truth, rng())
     np.testing.assert_array_equal(flat['inputs'], NormalizeCoords(inputs='crop_scale')(truth, rng())['inputs'])
-    assert 'target_3d' not in flat and 'norm' not in flat
+    assert 'target_3d' not in flat and set(flat['norm']) == {'input_box'}
 
 
 def test_inputs_are_converted_after_the_crop(truth):

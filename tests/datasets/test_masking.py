@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from motionbert_mm.datasets.transforms import PackInputs, SampleMask
+from motionbert_mm.datasets.transforms import PackInputs, SampleExactMask, SampleMask
 from motionbert_mm.datasets.transforms.masking import sample_mask
 
 BATCH, PERSONS, FRAMES, JOINTS = SHAPE = (6, 2, 40, 17)
@@ -140,3 +140,126 @@ def test_hidden_joints_are_not_given_to_the_prediction():
     with pytest.raises(ValueError, match=r'given_2d=True\).*leave one of them out'):
         SampleMask()(batch, rng())
     assert SampleMask(joint_ratio=0.0, frame_ratio=0.0)(batch, rng()) is batch
+
+
+def draw_exactly(seed=0, shape=SHAPE, **options):
+    """The mask of ``SampleExactMask`` for a batch of a given shape."""
+    return SampleExactMask(**options)(dict(inputs=np.ones((*shape, 3), np.float32)), rng(seed))['mask']
+
+
+# Official P-STMO rounds the number of hidden frames down; 100 * 0.29 is less than 29 in floats.
+@pytest.mark.parametrize('frames, ratio, count', [
+    (243, 0.8, 194), (243, 0.6, 145), (243, 0.9, 218), (81, 0.7, 56), (81, 0.8, 64), (27, 0.8, 21), (9, 0.8, 7),
+    (243, 0.0, 0), (1, 0.99, 0), (100, 0.29, 28), (5, 0.999, 4)])
+def test_every_sample_hides_the_official_number_of_frames(frames, ratio, count):
+    mask = draw_exactly(shape=(4, 2, frames, 17), frame_ratio=ratio, num_joints=2)
+    assert mask.shape == (4, 2, frames, 17) and mask.dtype == bool
+    assert (hidden_frames(mask).sum(axis=-1) == count).all()
+    # q + (1 - q) m / J of everything
+    assert (mask.sum(axis=(-2, -1)) == count * 17 + (frames - count) * 2).all()
+
+
+@pytest.mark.parametrize('num_joints', [0, 1, 2, 7, 16])
+@pytest.mark.parametrize('tube', [False, True])
+def test_every_visible_frame_hides_as_many_distinct_joints(num_joints, tube):
+    mask = draw_exactly(frame_ratio=0.6, num_joints=num_joints, tube=tube)
+    assert (mask[~hidden_frames(mask)].sum(axis=-1) == num_joints).all()
+    assert (hidden_frames(mask).sum(axis=-1) == 24).all()
+
+
+def test_the_official_mask_hides_82_3_percent():
+    mask = draw_exactly(shape=(2, 1, 243, 17), frame_ratio=0.8, num_joints=2)
+    ratio = 194 / 243
+    assert mask.mean() == pytest.approx(ratio + (1 - ratio) * 2 / 17)
+    assert mask.mean() == pytest.approx(0.823, abs=2e-3)
+
+
+def test_every_frame_and_joint_is_hidden_equally_often():
+    mask = draw_exactly(shape=(4000, 1, 10, 17), frame_ratio=0.5, num_joints=3)
+    frames = hidden_frames(mask)[:, 0]
+    assert np.abs(frames.mean(axis=0) - 0.5).max() < 5 * np.sqrt(0.25 / 4000)
+    joints = mask[:, 0][~frames].mean(axis=0)
+    share = 3 / 17
+    assert np.abs(joints - share).max() < 5 * np.sqrt(share * (1 - share) / (~frames).sum())
+
+
+def test_joints_are_drawn_anew_in_every_frame():
+    mask = draw_exactly(frame_ratio=0.0, num_joints=2)[0, 0]
+    assert len(np.unique(mask, axis=0)) > FRAMES / 2
+
+
+def test_a_tube_hides_the_same_joints_in_all_frames_of_a_sample():
+    mask = draw_exactly(shape=(200, 2, 9, 17), frame_ratio=0.0, num_joints=5, tube=True)
+    assert (mask == mask[:, :, :1]).all()
+    rows = mask[:, :, 0].reshape(-1, 17)
+    assert len(np.unique(rows, axis=0)) > 300
+    assert np.abs(rows.mean(axis=0) - 5 / 17).max() < 5 * np.sqrt(5 / 17 * 12 / 17 / len(rows))
+
+
+@pytest.mark.parametrize('tube', [False, True])
+def test_one_mask_is_shared_over_the_batch_if_wanted(tube):
+    mask = draw_exactly(share=True, tube=tube)
+    assert mask.shape == SHAPE and (mask == mask[:1, :1]).all() and mask.flags.writeable
+    apart = draw_exactly(tube=tube).reshape(BATCH * PERSONS, -1)
+    assert len(np.unique(apart, axis=0)) == BATCH * PERSONS
+
+
+def test_the_last_joint_is_spared_if_wanted():
+    shape = (500, 1, 10, 17)
+    spared, drawn = (draw_exactly(shape=shape, frame_ratio=0.5, num_joints=2, spare_last_joint=spare)
+                     for spare in (True, False))
+    for mask, share in ((spared, 0.0), (drawn, 2 / 17)):
+        seen = mask[~hidden_frames(mask)]
+        assert (seen.sum(axis=-1) == 2).all()
+        assert seen[:, -1].mean() == pytest.approx(share, abs=5 * np.sqrt(2 / 17 / len(seen)))
+    # Whole frames are hidden with their last joint.
+    assert hidden_frames(spared).any()
+    others = spared[~hidden_frames(spared)][:, :-1].mean(axis=0)
+    assert np.abs(others - 2 / 16).max() < 5 * np.sqrt(2 / 16 / 2500)
+    # All that may be hidden is.
+    assert draw_exactly(frame_ratio=0.0, num_joints=16, spare_last_joint=True)[..., :-1].all()
+
+
+def test_the_exact_mask_is_a_function_of_the_generator():
+    first, again, other = (draw_exactly(seed) for seed in (3, 3, 4))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def test_hiding_nothing_leaves_the_batch_untouched():
+    batch = dict(inputs=np.ones((*SHAPE, 3), np.float32), mask=np.ones(SHAPE, bool))
+    assert SampleExactMask(frame_ratio=0.0, num_joints=0)(batch, rng()) is batch
+
+
+@pytest.mark.parametrize('options, message', [
+    (dict(frame_ratio=1.0), r'frame_ratio is a share of the frames, .* below 1 so that a frame is left, got 1.0'),
+    (dict(frame_ratio=-0.1), 'at least 0'), (dict(frame_ratio=float('nan')), 'got nan'),
+    (dict(num_joints=-1), 'num_joints is a number of joints, at least 0, got -1'),
+    (dict(num_joints=0.2), 'got 0.2'), (dict(num_joints=True), 'got True')])
+def test_exact_masks_that_are_not_possible_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        SampleExactMask(**options)
+
+
+@pytest.mark.parametrize('spare', [False, True])
+def test_a_joint_must_be_left_in_every_frame(spare):
+    with pytest.raises(ValueError, match='num_joints is 17, but a frame has 17 joints, of which one must be left'):
+        draw_exactly(num_joints=17, spare_last_joint=spare)
+
+
+def test_a_second_mask_would_break_the_counts():
+    batch = SampleMask()(dict(inputs=np.ones((*SHAPE, 3), np.float32)), rng())
+    with pytest.raises(ValueError, match='keep only one of the transforms that make a mask'):
+        SampleExactMask()(batch, rng())
+
+
+@pytest.mark.parametrize('transform', [SampleMask(), SampleExactMask()])
+def test_masks_come_after_the_normalisation(transform):
+    with pytest.raises(ValueError, match=f'{type(transform).__name__} works on normalised inputs; put NormalizeCoords'):
+        transform(dict(keypoints_2d=np.ones((*SHAPE, 2), np.float32)), rng())
+
+
+def test_exact_masks_do_not_hide_what_is_given_to_the_prediction():
+    batch = dict(inputs=np.ones((*SHAPE, 3), np.float32), norm=dict(xy=np.ones((*SHAPE, 2), np.float32)))
+    with pytest.raises(ValueError, match=r'SampleExactMask .*given_2d=True\).*leave one of them out'):
+        SampleExactMask()(batch, rng())

@@ -139,6 +139,18 @@ def test_a_store_behind_a_link_is_replaced_there(copied_store, tmp_path):
     assert link.is_symlink() and [clip.name for clip in MotionStore(copied_store).clips] == ['new']
 
 
+def test_clips_may_have_a_frame_rate_of_their_own(tmp_path):
+    with open_writer(tmp_path) as writer:
+        for name, fps in (('as stated', None), ('same', 30), ('fast', 50)):
+            writer.add_clip(name, {'x': np.zeros((2, 3))}, fps=fps)
+    store = MotionStore(tmp_path / 'store')
+    assert [clip.fps for clip in store.clips] == [None, None, 50.0]
+    assert [store.clip_fps(clip) for clip in store.clips] == [30.0, 30.0, 50.0]
+    with pytest.raises(ValueError, match='odd: frame rate 0, expected a positive number'), \
+            open_writer(tmp_path) as writer:
+        writer.add_clip('odd', {'x': np.zeros((2, 3))}, fps=0)
+
+
 @pytest.mark.parametrize('fps', [0, -1, float('nan'), float('inf')])
 def test_a_store_needs_a_frame_rate(tmp_path, fps):
     with pytest.raises(ValueError, match=f'store: frame rate {fps:g}, expected a positive number'):

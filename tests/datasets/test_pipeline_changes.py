@@ -9,7 +9,7 @@ from mmengine.config import Config
 from motionbert_mm.checkpoints.load import META_KEY, load_model
 from motionbert_mm.datasets.base import MotionDataset, change_steps
 from motionbert_mm.engine.hooks import PlainCheckpointHook
-from motionbert_mm.engine.hooks.plain_checkpoint import describe_run
+from motionbert_mm.engine.hooks.plain_checkpoint import describe_config
 from motionbert_mm.registry import MODELS, build
 from tests.generated import make_config
 
@@ -77,7 +77,7 @@ def test_a_checkpoint_describes_the_changed_pipeline(tiny_store, tmp_path):
     config = make_config(tiny_store)
     config.test_dataloader.dataset.update(pipeline_changes=dict(NormalizeCoords=dict(target='image_space'),
                                                                 PackInputs=None))
-    described = describe_run(SimpleNamespace(cfg=config))
+    described = describe_config(config.to_dict())
     assert described['pipeline'] == [dict(type='NormalizeCoords', target='image_space')]
     assert described['window'] == dict(num_frames=9, stride=4)
     model = build(MODELS, config.model.to_dict())

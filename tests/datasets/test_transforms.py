@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from motionbert_mm.datasets.base import MotionDataset
+from motionbert_mm.datasets.loading import collate_batch
 from motionbert_mm.datasets.transforms import (
     AddDetectorNoise,
     ConvertSkeleton,
@@ -15,8 +16,9 @@ from motionbert_mm.geometry.bones import ADULT_LEG, bone_lengths
 from motionbert_mm.geometry.camera import project
 from motionbert_mm.geometry.coords import image_space_3d, image_space_factor
 from motionbert_mm.geometry.rotation import axis_angle_to_matrix
-from motionbert_mm.geometry.targets import decode_target
+from motionbert_mm.geometry.targets import decode_input, decode_target
 from motionbert_mm.registry import TRANSFORMS, build
+from motionbert_mm.structures.motion_sample import MotionSample
 from motionbert_mm.structures.skeleton import get_skeleton
 from tests.minimal import arguments
 
@@ -158,6 +160,23 @@ def test_inputs_without_truth_get_no_target(batch):
     assert 'target_3d' not in normalised and 'scale' in normalised['norm']
 
 
+@pytest.mark.parametrize('target', ['root_relative', 'image_space', 'image_space_global', None])
+@pytest.mark.parametrize('options', [dict(inputs='screen'), dict(inputs='crop_scale', crop_range=(1.0, 3.0))])
+def test_inputs_come_back_in_pixels_whatever_the_target(batch, target, options):
+    packed = PackInputs()(NormalizeCoords(target=target, **options)(batch, rng()), rng())
+    samples = collate_batch(packed)['data_samples'].unbind()  # a record survives being taken apart
+    norm = MotionSample.stack(samples).metainfo['norm']
+    assert norm['input_box'].shape == (8, 3)
+    points = decode_input(torch.from_numpy(packed['inputs'][..., :2]), norm)
+    np.testing.assert_allclose(points, batch['keypoints_2d'], atol=2e-3)
+
+
+def test_clips_of_too_few_points_come_back_as_nothing(batch):
+    normalised = NormalizeCoords(inputs='crop_scale', target=None)(
+        dict(batch, confidence=np.zeros_like(batch['confidence'])), rng())
+    assert not decode_input(torch.from_numpy(normalised['inputs'][..., :2]), normalised['norm']).any()
+
+
 def test_unknown_scale_gives_the_legs_of_an_adult(batch):
     truth = NormalizeCoords(target='image_space')(batch, rng())
     del batch['keypoints_3d']
@@ -220,6 +239,20 @@ def test_invented_joints_are_not_visible(batch):
 
 def test_converting_to_the_same_skeleton_changes_nothing(batch):
     assert ConvertSkeleton('h36m')(batch, rng()) is batch
+
+
+def test_targets_may_be_in_millimetres(batch):
+    metres, millimetres = NormalizeCoords()(batch, rng()), NormalizeCoords(unit_mm=1.0)(batch, rng())
+    np.testing.assert_allclose(millimetres['target_3d'], metres['target_3d'] * 1000, rtol=1e-6)
+    assert (millimetres['norm']['scale'] == 1).all() and (metres['norm']['scale'] == 1000).all()
+    assert 'unit_mm' not in millimetres
+
+
+@pytest.mark.parametrize('options', [dict(unit_mm=0.0), dict(unit_mm=float('nan')),
+                                     dict(unit_mm=1.0, target='image_space'), dict(unit_mm=1.0, target=None)])
+def test_a_unit_without_meaning_is_refused(options):
+    with pytest.raises(ValueError, match=r"unit_mm=.* and target=.*expected a positive number of millimetres"):
+        NormalizeCoords(**options)
 
 
 def test_convert_refuses_an_unknown_skeleton():

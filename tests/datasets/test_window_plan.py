@@ -52,6 +52,21 @@ def test_frames_beyond_the_clip_repeat_its_edge_and_are_marked():
     assert inside.tolist() == [[False, True, True], [True, True, False]]
 
 
+@pytest.mark.parametrize('dilation', [1, 3])
+def test_chosen_centres_give_the_windows_of_these_frames(dilation):
+    lengths, centres = [5, 30, 4, 12], [[], [3, 29, 7], [0], range(12)]
+    plan = WindowPlan(lengths, num_frames=9, kind='centre', dilation=dilation, centres=centres)
+    every = WindowPlan(lengths, num_frames=9, kind='centre', dilation=dilation)
+    assert len(plan) == 16
+    clips, frames, inside = all_frames(plan)
+    assert clips.tolist() == [1] * 3 + [2] + [3] * 12 and frames[:, 4].tolist() == [3, 29, 7, 0, *range(12)]
+    numbers = np.concatenate([[0, 5, 35, 39][clip] + np.array(part, int) for clip, part in enumerate(centres)])
+    for part, whole in zip((clips, frames, inside), every.frames(numbers, None)):
+        np.testing.assert_array_equal(part, whole)
+    shuffled = np.random.default_rng(0).permutation(16)
+    np.testing.assert_array_equal(plan.frames(shuffled, None)[1], frames[shuffled])
+
+
 def test_no_window_lies_wholly_outside():
     for tail in ('shift', 'pad'):
         assert all_frames(WindowPlan(LENGTHS, num_frames=3, stride=5, tail=tail))[2].any(axis=1).all()
@@ -145,6 +160,11 @@ def test_numbers_out_of_range_are_refused():
     (dict(tail='drop'), r"no clip is as long as a window of 9 frames \(longest: 5\)"),
     (dict(kind='official', jitter=True), "'official' takes every frame .* got dilation 1 and jitter True"),
     (dict(kind='official', dilation=2), "'official' takes every frame .* got dilation 2 and jitter False"),
+    (dict(centres=[[0], [1]]), "centres go with kind='centre' .* got kind 'sliding'"),
+    (dict(kind='centre', centres=[[0]]), 'got kind .centre. and 1 arrays for 2 clips'),
+    (dict(kind='centre', centres=[[0], [2, 3]]), r'centres 2\.\.3 were asked for in clip 1, which has 3 frames'),
+    (dict(kind='centre', centres=[[-1], []]), r'centres -1\.\.-1 were asked for in clip 0'),
+    (dict(kind='centre', centres=[[], []]), 'no frame of any clip is to be the centre'),
 ])
 def test_meaningless_plans_are_refused(options, message):
     with pytest.raises(ValueError, match=message):

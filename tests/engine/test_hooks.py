@@ -8,9 +8,9 @@ from mmengine.config import ConfigDict
 from mmengine.logging import HistoryBuffer
 
 from motionbert_mm.checkpoints.load import META_KEY, load_model
+from motionbert_mm.checkpoints.plain import to_plain
 from motionbert_mm.datasets.base import MotionDataset
 from motionbert_mm.engine.hooks import PlainCheckpointHook, StepSeedHook
-from motionbert_mm.engine.hooks.plain_checkpoint import to_plain
 from motionbert_mm.registry import MODELS, build
 from tests.generated import make_config
 
@@ -61,7 +61,7 @@ def test_a_checkpoint_says_what_it_is(checkpoint, tiny_store, tmp_path):
     assert set(checkpoint['meta'][META_KEY]) == {'model', 'window', 'pipeline'}
     torch.save(checkpoint, tmp_path / 'model.pth')
     loaded, info = load_model(tmp_path / 'model.pth', 'cpu')
-    assert info == dict(skeleton='h36m', num_frames=9, input=[dict(type='NormalizeCoords')])
+    assert info == dict(skeleton='h36m', num_frames=9, dilation=1, input=[dict(type='NormalizeCoords')], mask=[])
     assert torch.equal(loaded.neck.fc.weight, model.neck.fc.weight)
 
 

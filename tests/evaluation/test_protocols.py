@@ -3,8 +3,10 @@ import pytest
 from mmengine.logging import MMLogger
 
 from motionbert_mm.evaluation import Pose3DMetric
-from motionbert_mm.evaluation.protocols import FREE_OPTIONS, H36M_ACTIONS, PROTOCOLS, action_headings, get_protocol
+from motionbert_mm.evaluation.groupings import H36M_ACTIONS, get_grouping
+from motionbert_mm.evaluation.protocols import FREE_OPTIONS, PROTOCOLS, get_protocol
 
+H36M_PROTOCOLS = 'motionbert', 'videopose3d', 'mmpose'
 RIGHT = np.array([1.0, 0.0, 0.0], np.float32)
 CAMERAS = {'54138969': '01', '55011271': '02', '58860488': '03', '60457274': '04'}
 # Name without the camera: what joins the camera, and the recordings of each action, in the spelling of each source.
@@ -91,7 +93,7 @@ def test_excluded_recordings_do_not_count(spelling):
 def test_averages_differ_as_the_protocols_say():
     windows = [make_window('S9/Eating.54138969', [10.0] * 6 + [0.0] * 2, action='Eating'),
                make_window('S9/Sitting.54138969', [50.0] * 2, action='Sitting')]
-    results = {name: evaluate(windows, name).metrics['MPJPE'] * 17 / 16 for name in PROTOCOLS}
+    results = {name: evaluate(windows, name).metrics['MPJPE'] * 17 / 16 for name in H36M_PROTOCOLS}
     assert results == pytest.approx({'motionbert': (10 + 50) / 2,  # exact frames dropped
                                      'videopose3d': (60 / 8 + 50) / 2,
                                      'mmpose': (60 + 100) / 10})
@@ -104,7 +106,7 @@ def test_overlapping_windows_are_merged_as_the_protocols_say():
     for (prediction, _), points in zip(windows, (truth[:3] + 30 * RIGHT, truth[1:] - 30 * RIGHT)):
         points[:, 0] = 0
         prediction['keypoints_3d'] = points[None]
-    results = {name: evaluate(windows, name).metrics for name in PROTOCOLS}
+    results = {name: evaluate(windows, name).metrics for name in H36M_PROTOCOLS}
     joints = 16 / 17
     assert {name: row['MPJPE'] for name, row in results.items()} == pytest.approx(
         {'motionbert': 30 * joints, 'videopose3d': 15 * joints, 'mmpose': 30 * joints}, rel=1e-5)
@@ -180,7 +182,7 @@ def test_a_protocol_is_the_options_that_it_stands_for():
     assert evaluate(windows, 'motionbert').metrics == evaluate(windows, **official).metrics
     assert evaluate(windows, 'motionbert', average='action', drop_zero_error=True).metrics == evaluate(
         windows, 'motionbert').metrics
-    assert set(FREE_OPTIONS) == set(PROTOCOLS['mmpose'].options)
+    assert set().union(*(protocol.options for protocol in PROTOCOLS.values())) == set(FREE_OPTIONS)
 
 
 @pytest.mark.parametrize('options, words', [
@@ -196,7 +198,7 @@ def test_options_that_contradict_the_protocol_are_refused(options, words):
 
 
 def test_unknown_protocols_are_refused_with_the_known_ones():
-    with pytest.raises(KeyError, match="unknown protocol 'h36m'; known are motionbert, videopose3d, mmpose"):
+    with pytest.raises(KeyError, match="unknown protocol 'h36m'; known are motionbert, videopose3d, mmpose, mpi"):
         get_protocol('h36m')
 
 
@@ -232,8 +234,9 @@ def test_rows_come_in_the_order_and_under_the_headings_of_the_papers():
 
 
 def test_other_actions_keep_their_names():
-    assert action_headings(['WalkDog', 'Eating']) == {'Eating': 'Eat', 'WalkDog': 'WalkD'}
-    assert list(action_headings(['walk', 'Eating'])) == ['Eating', 'walk']
+    order = get_grouping('action').order
+    assert list(order(['WalkDog', 'Eating']).items()) == [('Eating', 'Eat'), ('WalkDog', 'WalkD')]
+    assert list(order(['walk', 'Eating']).items()) == [('Eating', 'Eating'), ('walk', 'walk')]
 
 
 def test_the_protocol_line_names_the_protocol_and_what_goes_beyond_it(monkeypatch):

@@ -5,7 +5,7 @@ import torch
 
 from motionbert_mm.geometry.bones import ADULT_LEG, bone_lengths
 from motionbert_mm.geometry.coords import image_space_3d, image_space_factor, screen_to_unit
-from motionbert_mm.geometry.targets import decode_target, encode_target
+from motionbert_mm.geometry.targets import decode_input, decode_target, encode_target
 from motionbert_mm.structures.skeleton import get_skeleton
 from tests.generated import make_cameras, make_motion
 
@@ -44,10 +44,34 @@ def test_an_unknown_target_is_named():
         encode_target('metres', None, ROOT, {})
 
 
+def test_a_record_of_2d_motion_has_no_way_to_millimetres():
+    with pytest.raises(KeyError, match='unknown 3D target None; .* set NormalizeCoords.target'):
+        decode_target(torch.zeros(2, 1, FRAMES, 17, 3), dict(input_box=np.ones((2, 3), 'f4')), LEGS)
+
+
+def test_inputs_come_back_to_the_square_that_they_were_made_of():
+    box = np.array([[500, 300, 1000], [20, 30, 8]], np.float32)  # centre and side
+    points = torch.tensor([[-1.0, -1.0], [0.0, 0.0], [1.0, 0.5]]).expand(2, 1, 1, 3, 2)
+    expected = torch.tensor([[[0.0, -200.0], [500, 300], [1000, 550]], [[16.0, 26.0], [20, 30], [24, 32]]])
+    torch.testing.assert_close(decode_input(points, dict(input_box=box)), expected[:, None, None])
+
+
+def test_inputs_without_a_record_are_refused():
+    with pytest.raises(KeyError, match=r"knows \['target'\], but not input_box.*make the inputs with NormalizeCoords"):
+        decode_input(torch.zeros(1, 1, 1, 17, 2), dict(target='root_relative'))
+
+
 def test_root_relative_is_in_metres_and_comes_back(points, meta):
     target, norm = encode_target('root_relative', points, ROOT, meta)
     np.testing.assert_allclose(target, (points - points[..., ROOT:ROOT + 1, :]) / 1000, atol=1e-6)
     np.testing.assert_allclose(decode(target, norm), points - points[..., ROOT:ROOT + 1, :], atol=1e-3)
+
+
+def test_root_relative_may_have_another_unit(points, meta):
+    relative = points - points[..., ROOT:ROOT + 1, :]
+    target, norm = encode_target('root_relative', points, ROOT, {**meta, 'unit_mm': 1.0})
+    np.testing.assert_array_equal(target, relative)
+    np.testing.assert_array_equal(decode(target, norm), relative)
 
 
 @pytest.mark.parametrize('name', IMAGE_TARGETS)

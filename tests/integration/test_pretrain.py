@@ -63,7 +63,7 @@ def test_pretraining_begins_with_3d_and_goes_on_with_both(pretrained):
 def test_the_pretrained_checkpoint_lifts_without_its_config(pretrained):
     _, checkpoint = pretrained
     model, info = load_model(checkpoint, 'cpu')
-    assert info == dict(skeleton='h36m', num_frames=9, input=[dict(type='NormalizeCoords')])
+    assert info == dict(skeleton='h36m', num_frames=9, dilation=1, input=[dict(type='NormalizeCoords')], mask=[])
     assert load(checkpoint)['meta']['iter'] == 3 + 7 + 7
     assert all(value.isfinite().all() for value in model.state_dict().values())
 
@@ -71,6 +71,7 @@ def test_the_pretrained_checkpoint_lifts_without_its_config(pretrained):
 def test_finetuning_starts_from_the_pretrained_weights(pretrained, finetuned):
     log, _, checkpoint = finetuned
     assert f'Load checkpoint from {pretrained[1]}' in log
+    assert 'entries of the model are taken: backbone 106 of 106, neck 2 of 2, heads.pose 2 of 2' in log
     before, after = (load(path)['state_dict'] for path in (pretrained[1], checkpoint))
     assert before.keys() == after.keys()
     moved = {name: float((after[name] - before[name]).abs().max()) for name in before}

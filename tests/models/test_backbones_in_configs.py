@@ -1,6 +1,7 @@
 """Every registered backbone in every pose config: new ones of either kind are picked up by themselves."""
 from functools import cache
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
@@ -9,15 +10,20 @@ from mmengine.optim import OptimWrapper
 from motionbert_mm.registry import MODELS, build, check_arguments
 from motionbert_mm.structures.motion_sample import MotionSample
 from tests.minimal import arguments
-from tests.test_configs import CONFIGS, ids
+from tests.test_configs import CONFIGS, as_list, ids
 
 MODELS.import_from_location()
 BACKBONES = sorted(name for name, entry in MODELS.module_dict.items()
                    if entry.__module__.startswith('motionbert_mm.models.backbones.'))
 POSE_CONFIGS = [path for path in CONFIGS if path.parent.name in ('pose3d', 'pretrain', 'demo')]
-BATCH, PERSONS, FRAMES = 2, 1, 6
+BATCH, PERSONS, FRAMES = 2, 1, 9
 # Axes behind (B, M, T, J) of the fields that a pipeline may pack.
 TRAILING = dict(target_3d=(3,), target_2d=(2,), weight_2d=(), visible=(), mask=())
+# Which parts read and make one token for every frame, where others read and make one for every joint.
+FRAME_BACKBONES = ('PSTMOEncoder',)
+FRAME_READERS = ('FrameToJoints', 'StridedReduction', 'FramePoseHead', 'MaskedPoseHead')
+ADAPTERS = {(True, False): dict(type='FrameToJoints', out_channels=8),
+            (False, True): dict(type='JointsToFrame', out_channels=8)}
 # What changes in a config that has DSTformer: one line (MotionBERT, tables 6 and 7).
 ONE_LINE = [dict(type='SpaceTimeTransformer'), dict(type='TimeSpaceTransformer'),
             dict(type='ParallelStreamTransformer'), dict(type='SeriesAttentionTransformer'), dict(use_fusion=False),
@@ -46,16 +52,26 @@ def packed_fields(config):
 
 
 def make_model(config, name):
-    """The model of a config around the smallest backbone of another name."""
-    backbone = dict(arguments(name), type=name, in_channels=config.model.backbone.get('in_channels', 3))
+    """The model of a config around the smallest backbone of another name, a layout adapter between them if needed."""
+    backbone = dict(arguments(name), type=name)
+    necks = [dict(neck) for neck in as_list(config.model.get('neck'))
+             if neck.type not in (adapter['type'] for adapter in ADAPTERS.values())]
+    for neck in necks:
+        if 'num_frames' in neck:
+            neck['num_frames'] = FRAMES
+    reader = (necks or list(config.model.heads.values()))[0]['type']
+    adapter = ADAPTERS.get((name in FRAME_BACKBONES, reader in FRAME_READERS))
     torch.manual_seed(0)
-    return build(MODELS, dict(config.model.to_dict(), backbone=backbone))
+    return build(MODELS, dict(config.model.to_dict(), backbone=backbone, neck=[*filter(None, [adapter]), *necks]))
 
 
 def make_samples(model, fields=()):
     """Random targets for the heads of a model."""
-    norm = dict(target='root_relative', root=[0] * BATCH, scale=[1000.0] * BATCH)
-    samples = MotionSample(metainfo=dict(sample_id=list('ab'), skeleton=model.skeleton.name, norm=norm))
+    norm = dict(target='root_relative', root=[0] * BATCH, scale=[1000.0] * BATCH,
+                input_box=np.tile(np.float32([0, 0, 1000]), (BATCH, 1)),
+                rays=np.full((BATCH, PERSONS, FRAMES, 17, 2), 0.1), root_depth=np.full((BATCH, PERSONS, FRAMES), 4e3))
+    samples = MotionSample(metainfo=dict(sample_id=list('ab'), skeleton=model.skeleton.name, norm=norm,
+                                         frame_ids=np.tile(np.arange(FRAMES), (BATCH, 1))))
     for field in fields:
         if field not in TRAILING:
             pytest.fail(f'a pose config packs {field}; say in TRAILING of this file which axes it has')
@@ -65,7 +81,7 @@ def make_samples(model, fields=()):
 
 
 def make_inputs(model):
-    return torch.rand(BATCH, PERSONS, FRAMES, model.skeleton.num_joints, model.backbone.in_channels)
+    return torch.rand(BATCH, PERSONS, FRAMES, model.skeleton.num_joints, 3)
 
 
 def test_there_are_backbones_and_configs():
@@ -91,14 +107,16 @@ def test_it_learns_and_predicts(path, name):
     predictions = model.eval()(make_inputs(model), make_samples(model), mode='predict')
     assert len(predictions) == BATCH
     for prediction in predictions:
-        assert prediction.keypoints_3d.shape == (PERSONS, FRAMES, model.skeleton.num_joints, 3)
-        assert torch.isfinite(prediction.keypoints_3d).all()
+        field = 'keypoints_3d' if 'keypoints_3d' in prediction else 'keypoints_2d'
+        shape = PERSONS, len(prediction.frame_ids), model.skeleton.num_joints, int(field[-2])
+        assert prediction.get(field).shape == shape and shape[1] in (1, FRAMES)
+        assert torch.isfinite(prediction.get(field)).all()
 
 
 @pytest.mark.parametrize('name', BACKBONES)
 def test_it_learns_to_pass_its_input_on(name):
     model = make_model(load(POSE_CONFIGS[0]), name).train()
-    inputs, samples = make_inputs(model) - 0.5, make_samples(model)
+    inputs, samples = make_inputs(model)[:, :, :6] - 0.5, make_samples(model)
     samples.target_3d = inputs  # around zero: no constant output comes below the first loss
     wrapper = OptimWrapper(torch.optim.Adam(model.parameters(), lr=1e-2))
     losses = [model.train_step(dict(inputs=inputs, data_samples=samples), wrapper)['loss'].item() for _ in range(20)]
@@ -114,4 +132,5 @@ def test_one_line_changes_the_backbone(path, change):
     with torch.device('meta'):
         model = build(MODELS, config.model.to_dict())
     assert type(model.backbone).__name__ == change.get('type', 'DSTformer')
-    assert model.neck.fc.in_features == model.backbone.out_channels
+    first = next(layer for layer in model.neck.modules() if isinstance(layer, torch.nn.Linear))
+    assert first.in_features in (model.backbone.out_channels, 17 * model.backbone.out_channels)

@@ -1,4 +1,5 @@
 """The contract of every registered backbone, neck and head; new classes need a row in tests/minimal.py."""
+import numpy as np
 import pytest
 import torch
 
@@ -10,8 +11,12 @@ from tests.minimal import arguments
 
 MODELS.import_from_location()
 BATCH, FRAMES, JOINTS, CHANNELS = 3, 9, 17, 16
-# Axes (T', J') of the features of each backbone or neck, where they are not (T, J).
-LAYOUTS = {}
+# Axes (T', J') of the features of each backbone or neck, where they are not (T, J); by name where it gives several.
+LAYOUTS = {'JointsToFrame': (FRAMES, 1), 'PSTMOEncoder': (FRAMES, 1),
+           'StridedReduction': dict(frames=(FRAMES, 1), centre=(1, 1))}
+# Necks and heads that read one token for every frame.
+READ_FRAMES = ('FramePoseHead', 'FrameToJoints', 'MaskedPoseHead', 'RefinedPoseHead', 'StridedReduction')
+READ_CENTRE = ('RefinedPoseHead',)
 
 
 def registered(kind):
@@ -23,17 +28,34 @@ def make(name):
     torch.manual_seed(0)
     module = build(MODELS, dict(type=name, **arguments(name)))
     # Weights that start at zero, as in the fusion, would hide a path that nothing flows through.
-    for parameter in module.parameters():
+    for parameter in trained(module).values():
         torch.nn.init.normal_(parameter, std=0.2)
     return module
+
+
+def trained(module):
+    return {key: value for key, value in module.named_parameters() if value.requires_grad}
+
+
+def named(features):
+    """Features by name, also where there is only one kind."""
+    return features if isinstance(features, dict) else {'': features}
 
 
 def example(*shape):
     return torch.randn(BATCH, *shape, generator=torch.Generator().manual_seed(1))
 
 
+def tokens_of(name):
+    return 1 if name in READ_FRAMES else JOINTS
+
+
+def features_for(name):
+    return example(1 if name in READ_CENTRE else FRAMES, tokens_of(name), CHANNELS)
+
+
 ENCODERS = [(name, example(FRAMES, JOINTS, 3)) for name in registered('backbones')]
-ENCODERS += [(name, example(FRAMES, JOINTS, CHANNELS)) for name in registered('necks')]
+ENCODERS += [(name, example(FRAMES, tokens_of(name), CHANNELS)) for name in registered('necks')]
 HEADS = registered('heads')
 
 
@@ -44,17 +66,19 @@ def test_every_kind_has_a_member():
 @pytest.mark.parametrize('name, inputs', ENCODERS)
 def test_features_keep_the_layout(name, inputs):
     module = make(name).eval()
-    features = module(inputs)
-    assert features.shape == (BATCH, *LAYOUTS.get(name, (FRAMES, JOINTS)), module.out_channels)
-    assert torch.isfinite(features).all() and features.std() > 1e-3
+    features, layouts = named(module(inputs)), named(LAYOUTS.get(name, (FRAMES, JOINTS)))
+    assert features.keys() == layouts.keys()
+    for key, value in features.items():
+        assert value.shape == (BATCH, *layouts[key], module.out_channels)
+        assert torch.isfinite(value).all() and value.std() > 1e-3
 
 
 @pytest.mark.parametrize('frames', [1, 4])
-@pytest.mark.parametrize('name', [name for name in registered('backbones') if name not in LAYOUTS])
+@pytest.mark.parametrize('name', registered('backbones'))
 def test_a_clip_shorter_than_the_longest_keeps_its_frames(name, frames):
     module, inputs = make(name).eval(), example(FRAMES, JOINTS, 3)[:, :frames]
     features = module(inputs)
-    assert features.shape == (BATCH, frames, JOINTS, module.out_channels)
+    assert features.shape == (BATCH, frames, LAYOUTS.get(name, (FRAMES, JOINTS))[1], module.out_channels)
     assert torch.isfinite(features).all() and features.std() > 1e-3
 
 
@@ -68,56 +92,63 @@ def test_the_input_is_not_written(name, inputs):
 @pytest.mark.parametrize('name, inputs', ENCODERS)
 def test_backward_reaches_every_parameter_and_the_input(name, inputs):
     module, inputs = make(name), inputs.clone().requires_grad_()
-    module(inputs).square().sum().backward()
-    assert not [key for key, value in module.named_parameters() if value.grad is None or not value.grad.any()]
+    sum(value.square().sum() for value in named(module(inputs)).values()).backward()
+    assert not [key for key, value in trained(module).items() if value.grad is None or not value.grad.any()]
     assert inputs.grad.flatten(1).any(dim=1).all()
-    assert all(torch.isfinite(value.grad).all() for value in module.parameters())
+    assert all(torch.isfinite(value.grad).all() for value in trained(module).values())
 
 
 @pytest.mark.parametrize('name, inputs', ENCODERS)
 def test_samples_do_not_see_each_other(name, inputs):
     module = make(name).eval()
-    features, changed = module(inputs), inputs.clone()
+    changed = inputs.clone()
     changed[0] += 1.0
-    torch.testing.assert_close(module(changed)[1:], features[1:], rtol=1e-5, atol=1e-6)
-    torch.testing.assert_close(module(inputs.flip(0)).flip(0), features, rtol=1e-5, atol=1e-6)
-    torch.testing.assert_close(module(inputs[1:2]), features[1:2], rtol=1e-5, atol=1e-6)
-    assert not torch.allclose(module(changed)[0], features[0])
+    turned, single, moved = (named(module(other)) for other in (inputs.flip(0), inputs[1:2], changed))
+    for key, features in named(module(inputs)).items():
+        torch.testing.assert_close(moved[key][1:], features[1:], rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(turned[key].flip(0), features, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(single[key], features[1:2], rtol=1e-5, atol=1e-5)
+        assert not torch.allclose(moved[key][0], features[0])
 
 
 def targets():
     """One batch with a target for every head."""
-    norm = dict(target='root_relative', root=[0] * BATCH, scale=[1000.0] * BATCH)
+    box = np.tile(np.float32([0, 0, 1000]), (BATCH, 1))
+    norm = dict(target='root_relative', root=[0] * BATCH, scale=[1000.0] * BATCH, input_box=box,
+                rays=np.full((BATCH, 1, FRAMES, JOINTS, 2), 0.1), root_depth=np.full((BATCH, 1, FRAMES), 4000.0))
     return MotionSample(metainfo=dict(sample_id=list('abc'), skeleton='h36m', norm=norm),
-                        target_3d=example(1, FRAMES, JOINTS, 3))
+                        target_3d=example(1, FRAMES, JOINTS, 3), target_2d=example(1, FRAMES, JOINTS, 2),
+                        weight_2d=torch.ones(BATCH, 1, FRAMES, JOINTS))
 
 
 @pytest.mark.parametrize('name', HEADS)
 def test_a_head_learns_from_its_target(name):
-    head, features = make(name), example(FRAMES, JOINTS, CHANNELS).requires_grad_()
+    head, features = make(name), features_for(name).requires_grad_()
     assert isinstance(head, MotionHead) and head.target_name in targets()
     losses = head.loss(features, targets())
     assert losses and all(key.startswith('loss_') and value.shape == () for key, value in losses.items())
     assert all(torch.isfinite(value) and value > 0 for value in losses.values())
     sum(losses.values()).backward()
-    assert not [key for key, value in head.named_parameters() if value.grad is None or not value.grad.any()]
+    # Nothing is hidden here, so that a token that stands for hidden frames has a gradient of zero.
+    assert not [key for key, value in trained(head).items()
+                if value.grad is None or not (value.grad.any() or key == 'frame_token')]
     assert features.grad.flatten(1).any(dim=1).all()
 
 
 @pytest.mark.parametrize('name', HEADS)
 def test_a_head_without_its_target_still_reaches_every_parameter(name):
-    head, features = make(name), example(FRAMES, JOINTS, CHANNELS).requires_grad_()
+    head, features = make(name), features_for(name).requires_grad_()
     losses = head.loss(features, MotionSample(metainfo=dict(skeleton='h36m')))
     assert sum(losses.values()) == 0
     sum(losses.values()).backward()
-    assert all(value.grad is not None and not value.grad.any() for value in head.parameters())
+    assert all(value.grad is not None and not value.grad.any() for value in trained(head).values())
     assert features.grad is not None
 
 
 @pytest.mark.parametrize('name', HEADS)
 def test_a_head_predicts_fields_of_its_samples(name):
     head, samples = make(name).eval(), targets()
-    output = head(example(FRAMES, JOINTS, CHANNELS))
+    output = head(features_for(name))
     fields = head.decode(output.unflatten(0, (BATCH, 1)), samples)
     assert fields and all(len(value) == BATCH for value in fields.values())
     assert set(fields) <= {'keypoints_2d', 'keypoints_3d', 'confidence', 'smpl_pose', 'smpl_betas', 'vertices',

@@ -7,6 +7,7 @@ import torch
 
 from motionbert_mm.evaluation import Pose3DMetric
 from motionbert_mm.evaluation import functional as F
+from motionbert_mm.evaluation.groupings import MPI_INF_3DHP_ACTIVITIES
 from motionbert_mm.geometry.alignment import procrustes_align
 from motionbert_mm.structures.motion_sample import MotionSample
 from motionbert_mm.structures.skeleton import get_skeleton
@@ -242,18 +243,30 @@ def test_3dhp_joint_set_and_thresholds_are_the_protocol_of_the_fixture():
     assert F.AUC_THRESHOLDS.tolist() == list(range(start, stop + step, step))
 
 
-def test_3dhp_protocol_is_reached_by_options():
+def test_3dhp_protocol_gives_the_official_tables():
     vector = load_vector('metrics_3dhp')
-    pred, truth = vector.inputs['pred'], vector.inputs['gt']
-    windows = [make_pair(pred[frames], truth[frames], range(frames.stop - frames.start), sample_id=f'TS{number}',
-                         skeleton='mpi_inf_3dhp17')
-               for prefix, number, frames in selections_3dhp(vector) if prefix == 'seq']
-    joints = [name for names in F.MPI_INF_3DHP_GROUPS.values() for name in names]
+    pred, truth, activities = (vector.inputs[name] for name in ('pred', 'gt', 'activity'))
+    metric = Pose3DMetric('mpi_inf_3dhp')
+    for prefix, number, frames in selections_3dhp(vector):
+        if prefix == 'seq':
+            target, sample = make_pair(pred[frames], truth[frames], range(frames.stop - frames.start),
+                                       sample_id=f'TS{number + 1}', skeleton='mpi_inf_3dhp17',
+                                       activity=activities[frames])
+            metric.process(dict(data_samples=[target]), [sample.to_dict()])
+    report = metric.report(metric.results)
+    rows = {'seq': list(report.groups.values()), 'act': report.groupings['activity']}
     assert get_skeleton('mpi_inf_3dhp17').root == vector.meta['joints'].index('pelvis')
-    result = evaluate(windows, average='frame', pck_joints=joints)
     for key, name in (('MPJPE', 'mpjpe'), ('PCK@150', 'pck'), ('AUC', 'auc')):
-        assert_mm(result[key], vector.outputs[f'all_{name}'])
-        assert_mm(result[f'{key}/clip'], vector.outputs[f'seq_{name}'].mean())
+        assert_mm(report.metrics[key], vector.outputs[f'all_{name}'])
+        assert_mm(report.metrics[f'{key}/sequence'], vector.outputs[f'seq_{name}'].mean())
+        assert_mm([row[key] for row in rows['seq']], vector.outputs[f'seq_{name}'])
+        for activity in np.unique(activities):
+            row = rows['act'][MPI_INF_3DHP_ACTIVITIES[activity]]
+            assert_mm(row[key], vector.outputs[f'act_{name}'][activity - 1])
+            assert row['frames'] == (activities == activity).sum()
+    parts = [f'PCK@150/{group}' for group in F.MPI_INF_3DHP_GROUPS]
+    assert_mm([report.metrics[part] for part in parts], vector.outputs['all_pck_groups'])
+    assert_mm([[row[part] for part in parts] for row in rows['seq']], vector.outputs['seq_pck_groups'])
 
 
 def test_mpm_pck_and_auc_count_every_joint_in_metres():

@@ -1,6 +1,4 @@
 """Official checkpoint -> ours -> official, bit for bit, in the library and through the command line."""
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -11,10 +9,9 @@ from motionbert_mm.checkpoints.official import MOTIONBERT_POSE, motionbert_model
 from motionbert_mm.registry import MODELS, build
 from tests.generated import ROOT, load_tool, run_tool
 from tests.parity.official_model import load_official, make_model
-from tests.parity.vectors import DEFAULT_DIR, PARITY_DIR, load_vector
+from tests.parity.vectors import assert_identical, load_listing, load_vector
 
 VECTORS = [f'mb_dstformer_{variant}' for variant in ('fuse', 'nofuse', 'short', 'eps', 'grad')] + ['mb_train_steps']
-FULL_SIZE = 'mb_fullsize_statedict.json'
 converter = load_tool('model_converters/motionbert.py')
 
 
@@ -28,22 +25,6 @@ def wrap(weights, container, prefix):
     # train.py leaves a numpy scalar; torch < 2.5 cannot be told to admit one.
     min_loss = np.float64(39.25) if hasattr(torch.serialization, 'safe_globals') else 39.25
     return dict(epoch=7, lr=1.9e-4, optimizer=optimizer, **{container: weights}, min_loss=min_loss)
-
-
-def assert_identical(actual, expected):
-    """Equal keys in equal order, equal types of tensors, equal bits."""
-    if isinstance(expected, dict):
-        assert list(actual) == list(expected)
-        for key, value in expected.items():
-            assert_identical(actual[key], value)
-    elif isinstance(expected, torch.Tensor):
-        assert actual.dtype == expected.dtype and torch.equal(actual, expected)
-    elif isinstance(expected, (list, tuple)):
-        assert len(actual) == len(expected)
-        for pair in zip(actual, expected):
-            assert_identical(*pair)
-    else:
-        assert actual == expected
 
 
 @pytest.mark.parametrize('container', ['model_pos', None])
@@ -128,19 +109,10 @@ def test_the_width_of_the_mlp_is_read_off_exactly(dim, hidden):
     assert converter.convert(weights)['state_dict'].keys() == model.state_dict().keys()
 
 
-def full_size_models():
-    """The official listing of names and shapes; the file follows the rule of the vectors."""
-    path = PARITY_DIR / FULL_SIZE
-    if not path.is_file():
-        reason = f'parity file {path} is missing'
-        pytest.fail(reason) if PARITY_DIR == DEFAULT_DIR else pytest.skip(reason)
-    return json.loads(path.read_text(encoding='utf-8'))
-
-
 @pytest.mark.parametrize('name, config', [('pretrain/MB_pretrain', 'dstformer_base'),
                                           ('pretrain/MB_lite', 'dstformer_lite')])
 def test_full_size_models_have_the_official_names_and_shapes(name, config):
-    listing = full_size_models()[name]
+    listing = load_listing('mb_fullsize_statedict')[name]
     with torch.device('meta'):
         model = build(MODELS, Config.fromfile(ROOT / 'configs' / '_base_' / 'models' / f'{config}.py').model)
     ours, unmatched = rename_keys(model.state_dict(), MOTIONBERT_POSE, reverse=True)

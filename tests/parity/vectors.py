@@ -29,13 +29,12 @@ class Vector:
 
 def load_vector(name: str) -> Vector:
     """Read a vector; a file missing from the default directory is a failure, elsewhere a skip."""
-    path = PARITY_DIR / f'{name}.npz'
-    if path.is_file():
-        return _read(path)
-    reason = f'parity vector {path} is missing'
-    if PARITY_DIR == DEFAULT_DIR:
-        pytest.fail(reason)
-    pytest.skip(reason)
+    return _read(_present(f'{name}.npz'))
+
+
+def load_listing(name: str) -> dict[str, Any]:
+    """Read names, shapes and counts of the official models at full size; the file follows the rule of the vectors."""
+    return json.loads(_present(f'{name}.json').read_text(encoding='utf-8'))
 
 
 def load_licensed_vector(name: str) -> Vector:
@@ -66,6 +65,31 @@ def assert_close(actual: Any, expected: Any, relative: float = 1e-6) -> None:
     actual, expected = (np.asarray(array, np.float64) for array in (actual, expected))
     assert actual.shape == expected.shape
     np.testing.assert_allclose(actual, expected, rtol=0, atol=relative * np.abs(expected).max(initial=0.0))
+
+
+def assert_identical(actual: Any, expected: Any) -> None:
+    """Compare containers at any depth: equal keys in equal order, equal types of tensors, equal bits."""
+    if isinstance(expected, dict):
+        assert list(actual) == list(expected)
+        for key, value in expected.items():
+            assert_identical(actual[key], value)
+    elif isinstance(expected, torch.Tensor):
+        assert actual.dtype == expected.dtype and torch.equal(actual, expected)
+    elif isinstance(expected, (list, tuple)):
+        assert len(actual) == len(expected)
+        for pair in zip(actual, expected):
+            assert_identical(*pair)
+    else:
+        assert actual == expected
+
+
+def _present(name: str) -> Path:
+    """Return the path of a file; one missing from the default directory is a failure, elsewhere a skip."""
+    path = PARITY_DIR / name
+    if not path.is_file():
+        reason = f'parity file {path} is missing'
+        pytest.fail(reason) if PARITY_DIR == DEFAULT_DIR else pytest.skip(reason)
+    return path
 
 
 @lru_cache(maxsize=4)

@@ -35,6 +35,8 @@ def parse_args() -> argparse.Namespace:
                         help='a test condition: its name in the table and what it changes; repeat the option for more')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], help='(default: 0 1 2)')
     parser.add_argument('--metric', default='MPJPE', help='what the table shows (default: MPJPE)')
+    parser.add_argument('--finetuned-only', action='store_true', help='do not test what is only pretrained: its heads '
+                        'may predict something else')
     parser.add_argument('--jobs', type=int, default=1, help='recipes that run at the same time, one thread each; '
                         'with 1 a run uses all cores (default: 1)')
     parser.add_argument('--cfg-options', nargs='+', type=_setting, default=[], metavar='KEY=VALUE',
@@ -67,7 +69,7 @@ def check_configs(args: argparse.Namespace) -> None:
     """Read every config with every change, so that a typing error does not end a study after hours."""
     for config in (args.finetune, *dict(args.pretrain).values()):
         read_config(config, dict(args.cfg_options))
-        for _, *options in args.test:
+        for _, *options in args.test if config == args.finetune or not args.finetuned_only else ():
             read_config(config, dict(map(_setting, options)))
 
 
@@ -78,7 +80,8 @@ def follow_recipe(name: str, seed: int, args: argparse.Namespace) -> list[tuple]
     if name != SCRATCH:
         config = dict(args.pretrain)[name]
         checkpoint = train(config, folder / 'pretrain', changes, seed)
-        stages.append((STAGES[0], config, checkpoint))
+        if not args.finetuned_only:
+            stages.append((STAGES[0], config, checkpoint))
         start = dict(load_from=checkpoint)
     # The baseline is the very same config without a checkpoint to start from.
     checkpoint = train(args.finetune, folder / 'finetune', {'load_from': None, **changes, **start}, seed)

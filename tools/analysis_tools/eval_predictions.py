@@ -1,4 +1,4 @@
-"""Measure predicted sequences under one or several named protocols of Human3.6M.
+"""Measure predicted sequences under one or several named protocols of Human3.6M or MPI-INF-3DHP.
 
 PRED.npz is what tools/test.py --dump wrote, or a file of another method with one array ID/keypoints_3d,
 (F, J, 3) millimetres in camera axes, per sequence ID; the truth then comes from the motion store --store, whose clips
@@ -18,8 +18,10 @@ from typing import Any, Optional
 import numpy as np
 from tqdm import tqdm
 
+from motionbert_mm.datasets.base import ACTIVITY, VALID
 from motionbert_mm.datasets.motion_store import Clip, MotionStore
 from motionbert_mm.engine.command_line import one_line_errors
+from motionbert_mm.evaluation.groupings import get_grouping
 from motionbert_mm.evaluation.metrics import Pose3DMetric
 from motionbert_mm.evaluation.metrics.report import Report, format_table
 from motionbert_mm.evaluation.prediction_file import PredictedSequence, Predictions, Rows, read_predictions
@@ -32,16 +34,22 @@ TOO_SMALL, TOO_LARGE = 0.05, 20.0
 SHOWN = 5  # names in an error message
 
 
-def choose_protocols(names: Sequence[str], default: str) -> list[str]:
-    """Return the protocols of the command line, or that of the file."""
+def choose_protocols(names: Sequence[str], default: str, skeleton: Optional[str]) -> list[str]:
+    """Return the protocols of the command line, or that of the file; 'all' are those of a known skeleton."""
     if not names and not default:
         raise ValueError(f'the file names no protocol; choose with --protocol from {", ".join(PROTOCOLS)}, all')
-    names = list(PROTOCOLS) if 'all' in names else list(names) or [default]
-    return list(dict.fromkeys(names))
+    if 'all' not in names:
+        return list(dict.fromkeys(names or [default]))
+    fitting = [name for name, protocol in PROTOCOLS.items() if skeleton in (None, protocol.skeleton)]
+    if not fitting:
+        known = sorted({protocol.skeleton for protocol in PROTOCOLS.values()})
+        raise ValueError(f'no protocol is defined for skeleton {skeleton!r}, only for {", ".join(known)}; convert the '
+                         'predictions to one of them')
+    return fitting
 
 
 def add_truth(predictions: Predictions, store: MotionStore) -> Predictions:
-    """Replace the ground truth by that of a store, relative to the root.
+    """Replace the ground truth by that of a store, relative to the root; frames that it calls invalid do not count.
 
     Raises:
         ValueError: another skeleton, number of joints or frames, or another unit.
@@ -73,16 +81,23 @@ def _with_truth(sequence: PredictedSequence, clip: Clip, store: MotionStore) -> 
     rows = slice(clip.start, clip.start + clip.persons * clip.length)
     truth = np.asarray(store.arrays['keypoints_3d'][rows], np.float32).reshape(clip.persons, clip.length, joints, 3)
     truth = truth - truth[:, :, skeleton.root, None]
-    merged = _fill(sequence.merged, truth)
-    windows = merged if sequence.windows is sequence.merged else _fill(sequence.windows, truth)
-    facts = {'subject': clip.subject, 'action': clip.action, 'camera': clip.camera, 'fps': store.fps}
+    valid, activity = np.ones((persons, clip.length), bool), None
+    if VALID in store.arrays:
+        valid = np.asarray(store.arrays[VALID][rows]).reshape(persons, clip.length)
+    if ACTIVITY in store.arrays:  # that of the first person, as MotionDataset has it
+        activity = np.asarray(store.arrays[ACTIVITY][rows][:clip.length])
+    merged = _fill(sequence.merged, truth, valid, activity)
+    windows = merged if sequence.windows is sequence.merged else _fill(sequence.windows, truth, valid, activity)
+    facts = {'subject': clip.subject, 'action': clip.action, 'camera': clip.camera,
+             'fps': store.clip_fps(clip)}
     return replace(sequence, merged=merged, windows=windows, facts=facts)
 
 
-def _fill(rows: Rows, truth: np.ndarray) -> Rows:
-    """Put the truth (M, F, J, 3) of the rows' frames in."""
-    visible = np.ones(rows.keypoints_3d.shape[:3], bool) if rows.visible is None else rows.visible
-    return rows._replace(ground_truth=truth[:, rows.frame_ids], visible=visible)
+def _fill(rows: Rows, truth: np.ndarray, valid: np.ndarray, activity: Optional[np.ndarray]) -> Rows:
+    """Put the truth (M, F, J, 3), what it is valid for (M, F) and the activity (F,) of the rows' frames in."""
+    visible = np.ones(rows.keypoints_3d.shape[:3], bool) if rows.visible is None else rows.visible.astype(bool)
+    return rows._replace(ground_truth=truth[:, rows.frame_ids], visible=visible & valid[:, rows.frame_ids, None],
+                         activity=rows.activity if activity is None else activity[rows.frame_ids])
 
 
 def check_unit(predictions: Predictions) -> None:
@@ -149,9 +164,10 @@ def compare(reports: Mapping[str, Report]) -> str:
 
 
 def write_json(path: Path, source: Path, reports: Mapping[str, Report]) -> None:
-    """Write all numbers: protocol -> metrics, actions, counts and the protocol in words."""
-    content = {name: {'metrics': report.metrics, 'actions': _plain(report.groups), 'counts': report.counts,
-                      'protocol': report.protocol} for name, report in reports.items()}
+    """Write all numbers: protocol -> metrics, counts, the protocol in words, and table -> group -> means."""
+    content = {name: {'metrics': report.metrics, 'counts': report.counts, 'protocol': report.protocol,
+                      'tables': {table: _plain(rows) for table, rows in report.groupings.items()}}
+               for name, report in reports.items()}
     with atomic_path(path) as work:
         work.write_text(json.dumps({'predictions': str(source), 'protocols': content}, indent=1), encoding='utf-8')
 
@@ -162,18 +178,21 @@ def _plain(groups: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, Any
 
 
 def write_csv(path: Path, reports: Mapping[str, Report]) -> None:
-    """Write one row per protocol and action, and one per protocol and average."""
+    """Write one row per protocol, table and group, and one per protocol and average."""
     with atomic_path(path) as work, open(work, 'w', newline='', encoding='utf-8') as file:
         columns = [name for name in next(iter(reports.values())).metrics if '/' not in name]
         table = csv.writer(file)
-        table.writerow(['protocol', 'action', 'clips', 'frames', *columns])
+        table.writerow(['protocol', 'table', 'group', 'clips', 'frames', *columns])
         for protocol, report in reports.items():
-            for action, row in report.groups.items():
-                table.writerow([protocol, action, row['clips'], row['frames'], *(row[name] for name in columns)])
+            for name, groups in report.groupings.items():
+                for group, row in groups.items():
+                    table.writerow([protocol, name, group, row['clips'], row['frames'], *map(row.get, columns)])
             counts = [report.counts['sequences'], report.counts['frames']]
-            for average in ('frame', 'clip', 'action'):
+            stated = [name for name, groups in report.groupings.items() if groups]
+            for average, plural in (('frame', 'frames'), ('clip', 'clips'),
+                                    *((name, get_grouping(name).plural) for name in stated)):
                 values = [report.metrics.get(f'{name}/{average}', '') for name in columns]
-                table.writerow([protocol, f'mean over {average}s', *counts, *values])
+                table.writerow([protocol, average, f'mean over {plural}', *counts, *values])
 
 
 def parse_args(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
@@ -181,7 +200,8 @@ def parse_args(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('predictions', type=Path, metavar='PRED.npz')
     parser.add_argument('--protocol', nargs='+', default=[], choices=[*PROTOCOLS, 'all'], metavar='NAME',
-                        help=f'{", ".join(PROTOCOLS)}; all compares them (default: that of the tested config)')
+                        help=f'{", ".join(PROTOCOLS)}; all compares those of the skeleton (default: that of the tested '
+                             'config)')
     parser.add_argument('--store', type=Path, metavar='DIR',
                         help='motion store with the truth; it goes before truth in the file')
     parser.add_argument('--skip', nargs='+', default=[], metavar='PATTERN',
@@ -198,7 +218,7 @@ def run(args: argparse.Namespace) -> None:
     if store is not None:
         predictions = add_truth(predictions, store)
     reports: dict[str, Report] = {}
-    for name in choose_protocols(args.protocol, predictions.protocol):
+    for name in choose_protocols(args.protocol, predictions.protocol, predictions.skeleton):
         metric = Pose3DMetric(name, skip_list=args.skip)
         check_sequences(predictions, metric, store)
         check_unit(predictions)

@@ -91,9 +91,7 @@ def count_macs(model: nn.Module, inputs: Tensor) -> tuple[dict, dict]:
         hooks += [part.register_forward_pre_hook(before), part.register_forward_hook(after)]
     by_kind = _ByKind(counter)
     with torch.no_grad(), counter, by_kind:
-        features = model(inputs)
-        for head in model.heads.values():
-            head(features)
+        model.run_heads(model(inputs), names=model.heads)
     for hook in hooks:
         hook.remove()
     macs['total'] = counter.get_total_flops() / 2

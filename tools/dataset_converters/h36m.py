@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 
-from tqdm import tqdm
-
-from motionbert_mm.datasets.human36m import SKELETON, SPLITS, Human36MFiles
+from motionbert_mm.datasets.human36m import SPLITS, Human36MFiles
 from motionbert_mm.datasets.human36m_mmpose import MMPoseFiles
 from motionbert_mm.datasets.human36m_motionbert import MotionBERTFile
 from motionbert_mm.datasets.human36m_videopose3d import VideoPose3DFiles
-from motionbert_mm.datasets.motion_store import MotionStoreWriter
+from motionbert_mm.datasets.pose_files import write_stores
 
 
 def open_videopose3d(positions: str, keypoints: list[str]) -> VideoPose3DFiles:
@@ -40,31 +37,6 @@ def open_files(args: argparse.Namespace) -> Human36MFiles:
     return MMPoseFiles(dict(train=args.train, test=args.test), args.cameras,
                        detected=dict(zip(SPLITS, args.detected)) if args.detected else None,
                        factors=dict(test=args.test_factors) if args.test_factors else None)
-
-
-def write_stores(files: Human36MFiles, out_dir: str | Path, **info: object) -> dict[str, int]:
-    """Write one store per split; both appear when both are complete.
-
-    Args:
-        files: what to read.
-        out_dir: where ``train`` and ``test`` are made; stores of these names are replaced.
-        **info: facts about the source for the index.
-
-    Returns:
-        Frames of each split.
-    """
-    frames = dict.fromkeys(SPLITS, 0)
-    with ExitStack() as stack:
-        for split in SPLITS:
-            writer = stack.enter_context(MotionStoreWriter(Path(out_dir) / split, skeleton=SKELETON,
-                                                           fps=files.fps[split], info=info))
-            for key in tqdm(files.keys(split), desc=split, unit='clip'):
-                sequence = files.read(split, key)
-                writer.add_clip(sequence.name, sequence.arrays, subject=sequence.subject, action=sequence.action,
-                                camera=sequence.camera, image_size=sequence.image_size,
-                                intrinsics=sequence.intrinsics)
-                frames[split] += len(sequence.arrays['keypoints_2d'])
-    return frames
 
 
 def parse_args() -> argparse.Namespace:
@@ -98,14 +70,10 @@ def main() -> None:
     try:
         files = open_files(args)
         sources = {key: value for key, value in vars(args).items() if key not in ('layout', 'out_dir')}
-        frames = write_stores(files, args.out_dir, layout=args.layout, sources=sources)
+        written = write_stores(files, args.out_dir, layout=args.layout, sources=sources)
     except (OSError, ValueError) as error:
         sys.exit(str(error))
-    for note in files.notes():
-        print(note)
-    for split in SPLITS:
-        print(f'{args.out_dir}/{split}: {len(files.keys(split))} sequences, {frames[split]} frames at '
-              f'{files.fps[split]:g} fps')
+    print(*files.notes(), *written, sep='\n')
 
 
 if __name__ == '__main__':

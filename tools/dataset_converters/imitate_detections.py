@@ -42,7 +42,8 @@ def rewrite(source: str, target: str, seed: int) -> int:
     with MotionStoreWriter(target, skeleton=store.skeleton, fps=store.fps, info=info) as writer:
         for clip in tqdm(store.clips, desc='clips', unit='clip'):
             arrays = clip_arrays(store, clip)
-            people = [imitate_detector(points, skeleton, store.fps, rng) for points in arrays['keypoints_2d']]
+            people = [imitate_detector(points, skeleton, store.clip_fps(clip), rng)
+                      for points in arrays['keypoints_2d']]
             arrays['detected_2d'], arrays['detected_confidence'] = (np.stack(column) for column in zip(*people))
             facts = {key: value for key, value in asdict(clip).items() if key not in ('name', 'start', 'length')}
             if clip.persons == 1:

@@ -4,15 +4,16 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import Optional
 
 import numpy as np
 
-from motionbert_mm.datasets.checks.report import MAX_EXAMPLES, Progress, Report, examples
-from motionbert_mm.datasets.human36m import ACTIONS, IMAGE_SIZES, SKELETON, SPLITS, Human36MFiles, PoseSequence
+from motionbert_mm.datasets.checks.report import MAX_EXAMPLES, Progress, Report, examples, opened
+from motionbert_mm.datasets.human36m import ACTIONS, IMAGE_SIZES, SKELETON, SPLITS, Human36MFiles
 from motionbert_mm.datasets.human36m_mmpose import MMPoseFiles
 from motionbert_mm.datasets.human36m_motionbert import MotionBERTFile
 from motionbert_mm.datasets.human36m_videopose3d import VideoPose3DFiles
+from motionbert_mm.datasets.pose_files import PoseSequence
 from motionbert_mm.io.joint_order import implausible_order
 from motionbert_mm.structures.skeleton import get_skeleton
 
@@ -88,15 +89,6 @@ def find_file(path: Path, name: str, report: Report, advice: str) -> Optional[Pa
     if found is None:
         report.missing(name, f'not in {path}', advice, blocks=True)
     return found
-
-
-def opened(report: Report, what: str, fix: str, make: Callable, *args: Any, **options: Any) -> Any:
-    """Return ``make(*args, **options)``; report a file that cannot be read."""
-    try:
-        return make(*args, **options)
-    except (ValueError, OSError) as error:
-        report.broken(what, ' '.join(str(error).split()), fix)
-        return None
 
 
 class Census:

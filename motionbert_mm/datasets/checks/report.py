@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 MAX_EXAMPLES = 3
 Progress = Callable[[Iterable], Iterable]  # wraps a long loop, as tqdm does
@@ -99,3 +99,12 @@ def examples(items: Iterable[object], limit: int = MAX_EXAMPLES) -> str:
     items = [str(item) for item in items]
     shown = '; '.join(items[:limit])
     return shown if len(items) == 1 else f'{len(items)}: {shown}' + ('; ...' if len(items) > limit else '')
+
+
+def opened(report: Report, what: str, fix: str, make: Callable, *args: Any, **options: Any) -> Any:
+    """Return ``make(*args, **options)``; report a file that cannot be read."""
+    try:
+        return make(*args, **options)
+    except (ValueError, OSError) as error:
+        report.broken(what, ' '.join(str(error).split()), fix)
+        return None

@@ -55,10 +55,12 @@ def _check_clips(store: MotionStore, report: Report) -> None:
         values = sorted({getattr(clip, kind) for clip in store.clips} - {''})
         if values:
             report.ok(f'{kind}s', examples(values, limit=20))
-    if RATES[0] <= store.fps <= RATES[1]:
-        report.ok('frame rate', f'{store.fps:g} fps')
+    rates = sorted({store.clip_fps(clip) for clip in store.clips})
+    words = f'{" and ".join(f"{rate:g}" for rate in rates)} fps'
+    if RATES[0] <= rates[0] <= rates[-1] <= RATES[1]:
+        report.ok('frame rate', words)
     else:
-        report.broken('frame rate', f'{store.fps:g} fps', 'convert again and give the frame rate of the source')
+        report.broken('frame rate', words, 'convert again and give the frame rate of the source')
 
 
 def _check_array(store: MotionStore, name: str, array: np.ndarray, skeleton: Skeleton, report: Report) -> None:

@@ -8,9 +8,12 @@ from motionbert_mm.datasets.transforms.basic import (
     ZeroMissing,
 )
 from motionbert_mm.datasets.transforms.keypoint_noise import AddMixtureNoise
-from motionbert_mm.datasets.transforms.masking import SampleMask
+from motionbert_mm.datasets.transforms.masking import SampleExactMask, SampleMask
 from motionbert_mm.datasets.transforms.noise import AddDetectorNoise, pixel_noise
+from motionbert_mm.datasets.transforms.oracle import RootDepthOracle
+from motionbert_mm.datasets.transforms.robustness import AddGaussianNoise, ShuffleFrames
 from motionbert_mm.datasets.transforms.views import OrthographicView
 
-__all__ = ['AddDetectorNoise', 'AddMixtureNoise', 'ConvertSkeleton', 'NormalizeCoords', 'OrthographicView',
-           'PackInputs', 'RandomFlip', 'ReprojectionTarget', 'SampleMask', 'ZeroMissing', 'pixel_noise']
+__all__ = ['AddDetectorNoise', 'AddGaussianNoise', 'AddMixtureNoise', 'ConvertSkeleton', 'NormalizeCoords',
+           'OrthographicView', 'PackInputs', 'RandomFlip', 'ReprojectionTarget', 'RootDepthOracle', 'SampleExactMask',
+           'SampleMask', 'ShuffleFrames', 'ZeroMissing', 'pixel_noise']

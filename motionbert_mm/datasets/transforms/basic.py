@@ -11,8 +11,8 @@ from typing import Optional
 
 import numpy as np
 
-from motionbert_mm.geometry.coords import crop_scale, root_relative, screen_to_unit
-from motionbert_mm.geometry.targets import TARGETS, encode_target
+from motionbert_mm.geometry.coords import crop_scale, root_relative, screen_box, screen_to_unit
+from motionbert_mm.geometry.targets import TARGETS, UNIT_MM, encode_target
 from motionbert_mm.registry import TRANSFORMS
 from motionbert_mm.structures.skeleton import convert, get_skeleton
 
@@ -111,7 +111,8 @@ class RandomFlip:
 class NormalizeCoords:
     """Make network inputs and targets of pixels and millimetres; note in ``norm`` how to come back.
 
-    Writes ``inputs`` (B, M, T, J, 3): x, y and confidence, and ``target_3d`` where there is 3D truth.
+    Writes ``inputs`` (B, M, T, J, 3): x, y and confidence, and ``target_3d`` where there is 3D truth. With ``norm``
+    ``decode_target`` leads back from targets and ``decode_input`` from inputs.
 
     Args:
         inputs: 'screen' spans the image width over [-1, 1]; 'crop_scale' fits the square around the person.
@@ -119,20 +120,25 @@ class NormalizeCoords:
             of which only 2D is used.
         crop_range: ratio of the square's side to the person's larger side, drawn uniformly per sample.
         given_2d: the 2D input is the truth and replaces x and y of predictions in image space (official ``gt_2d``).
+        unit_mm: millimetres per unit of a root-relative target. Official: metres, but 1 on MPI-INF-3DHP.
 
     Raises:
         ValueError: an unknown name, NaN in the input, or no image size where it is needed.
     """
 
     def __init__(self, *, inputs: str = 'screen', target: Optional[str] = 'root_relative',
-                 crop_range: Sequence[float] = (1.0, 1.0), given_2d: bool = False) -> None:
+                 crop_range: Sequence[float] = (1.0, 1.0), given_2d: bool = False, unit_mm: float = UNIT_MM) -> None:
         if inputs not in ('screen', 'crop_scale') or target not in (*TARGETS, None):
             raise ValueError(f"NormalizeCoords got inputs={inputs!r} and target={target!r}; expected inputs 'screen' "
                              f"or 'crop_scale' and target one of {sorted(TARGETS)} or None")
         if given_2d and (inputs != 'screen' or target not in ('image_space', 'image_space_global')):
             raise ValueError(f"NormalizeCoords got given_2d with inputs={inputs!r} and target={target!r}; input and "
                              "target share their x and y only with inputs='screen' and a target in image space")
+        if not 0 < unit_mm < np.inf or (unit_mm != UNIT_MM and target != 'root_relative'):
+            raise ValueError(f"NormalizeCoords got unit_mm={unit_mm} and target={target!r}; expected a positive number "
+                             "of millimetres, and target='root_relative', the only one that has such a unit")
         self.inputs, self.target, self.crop_range, self.given_2d = inputs, target, tuple(crop_range), given_2d
+        self.unit_mm = unit_mm
 
     def __call__(self, results: dict, rng: np.random.Generator) -> dict:
         """Return ``results`` with ``inputs``, ``target_3d`` and ``norm``."""
@@ -142,18 +148,21 @@ class NormalizeCoords:
                 raise ValueError(f"sample {results['sample_id'][0]!r} has no image size, and NormalizeCoords(inputs="
                                  "'screen') divides by it; give it to the converter, or set inputs='crop_scale'")
             points = screen_to_unit(points, results['image_size'])
+            box = screen_box(results['image_size'])
         else:
-            points, confidence, _ = crop_scale(points, confidence, rng.uniform(*self.crop_range, size=len(points)))
+            points, confidence, box = crop_scale(points, confidence, rng.uniform(*self.crop_range, size=len(points)))
         inputs = _with_confidence(points, confidence)
         if not np.isfinite(inputs).all():
             sample = results['sample_id'][int(np.argwhere(~np.isfinite(inputs))[0][0])]
             raise ValueError(f'sample {sample!r} has NaN or infinite 2D input; repair the source and convert again')
         if self.target is None:
-            return dict(results, inputs=inputs)
+            return dict(results, inputs=inputs, norm={'input_box': box})
         root = get_skeleton(results['skeleton']).root
-        target, norm = encode_target(self.target, results.get('keypoints_3d'), root, results)
+        target, norm = encode_target(self.target, results.get('keypoints_3d'), root,
+                                     {**results, 'unit_mm': self.unit_mm})
+        norm = {**norm, 'input_box': box}
         if self.given_2d:
-            norm = {**norm, 'xy': inputs[..., :2]}
+            norm['xy'] = inputs[..., :2]
         normalised = dict(results, inputs=inputs, norm=norm)
         return normalised if target is None else dict(normalised, target_3d=target.astype(np.float32))
 
@@ -201,8 +210,8 @@ class PackInputs:
         fields: fields of ``MotionSample`` that losses, metrics or pictures read.
     """
 
-    METAINFO = ('sample_id', 'subject', 'action', 'camera_id', 'image_size', 'intrinsics', 'fps', 'frame_ids',
-                'skeleton', 'text', 'norm')
+    METAINFO = ('sample_id', 'subject', 'action', 'activity', 'camera_id', 'image_size', 'intrinsics', 'fps',
+                'frame_ids', 'skeleton', 'text', 'norm')
 
     def __init__(self, *, fields: Sequence[str] = ('target_3d',)) -> None:
         self.fields = tuple(fields)

@@ -18,14 +18,45 @@ def sample_mask(shape: tuple, ratio: float, rng: np.random.Generator, exact: boo
     Returns:
         ``shape`` bool, True = hidden.
     """
-    draws = rng.random(shape, dtype=np.float32)
-    if not exact:
-        return draws < ratio
-    count = round(ratio * shape[-1])
+    if exact:
+        return sample_exactly(shape, round(ratio * shape[-1]), rng)
+    return rng.random(shape, dtype=np.float32) < ratio
+
+
+def sample_exactly(shape: tuple, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Choose ``count`` distinct entries of every row along the last axis, all equally likely.
+
+    Args:
+        shape: of the mask.
+        count: entries that are hidden, at most ``shape[-1]``.
+        rng: source of the draws.
+
+    Returns:
+        ``shape`` bool, True = hidden.
+    """
     mask = np.zeros(shape, bool)
     if count:
-        np.put_along_axis(mask, np.argpartition(draws, count - 1, axis=-1)[..., :count], True, axis=-1)
+        order = np.argpartition(rng.random(shape, dtype=np.float32), count - 1, axis=-1)
+        np.put_along_axis(mask, order[..., :count], True, axis=-1)
     return mask
+
+
+def inputs_to_corrupt(results: dict, name: str) -> np.ndarray:
+    """Return the normalised inputs (B, M, T, J, 3) of a batch.
+
+    Args:
+        results: the batch.
+        name: of the transform that hides or changes them, for the message.
+
+    Raises:
+        ValueError: no inputs yet, or inputs whose clean x and y predictions are given anyway.
+    """
+    if 'inputs' not in results:
+        raise ValueError(f'{name} works on normalised inputs; put NormalizeCoords before it')
+    if 'xy' in results.get('norm', {}):
+        raise ValueError(f'{name} takes from the network what NormalizeCoords(given_2d=True) gives to the prediction, '
+                         'the true x and y; leave one of them out')
+    return results['inputs']
 
 
 @TRANSFORMS.register_module()
@@ -58,11 +89,68 @@ class SampleMask:
         """Return ``results`` with ``mask``, if anything is to be hidden."""
         if not self.joint_ratio and not self.frame_ratio:
             return results
-        if 'xy' in results.get('norm', {}):
-            raise ValueError('SampleMask hides joints whose x and y NormalizeCoords(given_2d=True) gives to the '
-                             'prediction; leave one of them out')
-        batch, persons, frames, joints = shape = results['inputs'].shape[:-1]
+        batch, persons, frames, joints = shape = inputs_to_corrupt(results, 'SampleMask').shape[:-1]
         mask = sample_mask((batch, persons, frames * joints), self.joint_ratio, rng, self.exact).reshape(shape)
         rows = (1, 1, frames) if self.share_frames else (batch, persons, frames)
         mask = mask | sample_mask(rows, self.frame_ratio, rng, self.exact)[..., None]
         return dict(results, mask=mask | results['mask'] if 'mask' in results else mask)
+
+
+@TRANSFORMS.register_module()
+class SampleExactMask:
+    """Hide whole frames, and equally many joints in every frame, for encoders that are given visible frames only.
+
+    Temporal, spatial and spatio-temporal masking of P-STMO (ECCV 2022) and MPM (arXiv 2306.17201). Writes ``mask``
+    (B, M, T, J) bool. Every sample hides equally many frames, so that what is left of a batch is an array too. With q
+    the share of the frames and m joints, q + (1 - q) m / J of the input is hidden.
+
+    Stands after ``NormalizeCoords`` and whatever corrupts the input. A mask that is there already is refused: joined,
+    the counts would not be exact.
+
+    Args:
+        frame_ratio: share q of the frames of which all joints are hidden: ``int(T * q)`` of them, rounded down.
+            Official P-STMO: 0.8 (0.6 and 0.7 for some models), MPM: 0.6.
+        num_joints: joints m hidden in every frame. Official P-STMO: 2 (3 or 7 for some models).
+        tube: hide the same joints in all frames of a sample, as MPM's completion does.
+        share: one mask for all samples of a batch. Official: True.
+        spare_last_joint: hide the last joint of the skeleton only with its whole frame. Official: True, where joints
+            are drawn from the first 16 of 17; the papers draw from all.
+
+    Raises:
+        ValueError: a share that leaves no frame, or a number of joints that leaves none; when called, a mask that is
+            there already, no inputs, or inputs that predictions are given anyway.
+    """
+
+    def __init__(self, *, frame_ratio: float = 0.8, num_joints: int = 2, tube: bool = False, share: bool = False,
+                 spare_last_joint: bool = False) -> None:
+        if not 0.0 <= frame_ratio < 1.0:
+            raise ValueError('SampleExactMask.frame_ratio is a share of the frames, at least 0, and below 1 so that a '
+                             f'frame is left, got {frame_ratio}')
+        if not isinstance(num_joints, int) or isinstance(num_joints, bool) or num_joints < 0:
+            raise ValueError(f'SampleExactMask.num_joints is a number of joints, at least 0, got {num_joints!r}')
+        self.frame_ratio, self.num_joints = frame_ratio, num_joints
+        self.tube, self.share, self.spare_last_joint = tube, share, spare_last_joint
+
+    def __call__(self, results: dict, rng: np.random.Generator) -> dict:
+        """Return ``results`` with ``mask``, if anything is to be hidden."""
+        if not self.frame_ratio and not self.num_joints:
+            return results
+        shape = inputs_to_corrupt(results, 'SampleExactMask').shape[:-1]
+        if 'mask' in results:
+            raise ValueError('SampleExactMask hides exact numbers of frames and joints, but an earlier transform hid '
+                             'some already; keep only one of the transforms that make a mask')
+        if self.num_joints >= shape[-1]:
+            raise ValueError(f'SampleExactMask.num_joints is {self.num_joints}, but a frame has {shape[-1]} joints, of '
+                             'which one must be left; whole frames are hidden by frame_ratio')
+        mask = self._draw((1, 1, *shape[2:]) if self.share else shape, rng)
+        return dict(results, mask=np.broadcast_to(mask, shape).copy() if self.share else mask)
+
+    def _draw(self, shape: tuple, rng: np.random.Generator) -> np.ndarray:
+        """Draw the mask (B, M, T, J)."""
+        batch, persons, frames, joints = shape
+        # Official: int() of the product of floats, which can be one less than the share: int(0.29 * 100) is 28.
+        hidden_frames = sample_exactly((batch, persons, frames), int(frames * self.frame_ratio), rng)
+        hidden_joints = np.zeros((batch, persons, 1 if self.tube else frames, joints), bool)
+        drawn = hidden_joints[..., :joints - self.spare_last_joint]
+        drawn[:] = sample_exactly(drawn.shape, self.num_joints, rng)
+        return hidden_frames[..., None] | hidden_joints

@@ -3,12 +3,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-import torch
 from mmengine.hooks import Hook
-from mmengine.logging import HistoryBuffer
+from mmengine.logging import HistoryBuffer, MMLogger
 
-from motionbert_mm.checkpoints.load import META_KEY, compare_states
+from motionbert_mm.checkpoints.load import META_KEY, compare_states, match_report
+from motionbert_mm.checkpoints.plain import to_plain
 from motionbert_mm.datasets.base import change_steps
 from motionbert_mm.registry import HOOKS
 
@@ -23,14 +22,15 @@ class PlainCheckpointHook(Hook):
     ``meta['motionbert_mm']``, so that inference needs no config file.
 
     MMEngine loads what fits and only logs what does not. This hook refuses to resume a run with another
-    architecture, and to start from a file of which nothing fits.
+    architecture, and to start from a file of which nothing fits; of what else fits in part, as pretrained weights do
+    where the heads change, it reports how much of each part of the model was found.
     """
 
     priority = 'VERY_LOW'
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
         """Replace objects by plain data and add the description of the model."""
-        checkpoint['meta'][META_KEY] = describe_run(runner)
+        checkpoint['meta'][META_KEY] = describe_config(runner.cfg.to_dict())
         if 'param_schedulers' in checkpoint:
             checkpoint['param_schedulers'] = _without_functions(checkpoint['param_schedulers'])
         for key in ('meta', 'message_hub', 'param_schedulers'):
@@ -59,11 +59,12 @@ def _check_architecture(runner: Any, state_dict: dict) -> None:
     if problems and (runner._resume or not has_match):
         raise ValueError(f'the checkpoint is of another model than the config: {"; ".join(problems)}; go on with the '
                          'config of that run, or convert official weights with tools/model_converters/')
+    if not runner._resume:
+        MMLogger.get_current_instance().info(match_report(expected, got))
 
 
-def describe_run(runner: Any) -> dict:
-    """Return the configs that inference needs: model, windows and the test (or training) pipeline."""
-    config = runner.cfg.to_dict()
+def describe_config(config: dict) -> dict:
+    """Return the parts of a config that inference needs: model, windows and the test (or training) pipeline."""
     loader = config.get('test_dataloader') or config.get('train_dataloader') or {}
     dataset = loader.get('dataset', {})
     pipeline = change_steps(dataset.get('pipeline', []), dataset.get('pipeline_changes'))
@@ -75,21 +76,3 @@ def _without_functions(state: Any) -> Any:
     if isinstance(state, dict):
         return {key: _without_functions(value) for key, value in state.items() if not callable(value)}
     return [_without_functions(entry) for entry in state] if isinstance(state, list) else state
-
-
-def to_plain(value: Any) -> Any:
-    """Return ``value`` with containers, numpy values and log histories made plain; text for what is unknown."""
-    if isinstance(value, HistoryBuffer):
-        values, counts = value.data
-        return dict(values=torch.tensor(np.asarray(values, np.float64)), counts=torch.tensor(np.asarray(counts)),
-                    max_length=value.max_length)
-    if isinstance(value, dict):
-        return {key: to_plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple, set)):
-        return type(value)(to_plain(entry) for entry in value)
-    if isinstance(value, (np.ndarray, np.generic)):
-        return torch.from_numpy(value) if isinstance(value, np.ndarray) and value.dtype.kind in 'fiub' \
-            else value.tolist()
-    if value is None or isinstance(value, (bool, int, float, str, bytes, torch.Tensor)):
-        return value
-    return str(value)

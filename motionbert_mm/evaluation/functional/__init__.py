@@ -14,9 +14,9 @@ from motionbert_mm.evaluation.functional.keypoint_eval import (
     pck,
     score_by_group,
 )
-from motionbert_mm.evaluation.functional.matching import match_frames, visible_joints
+from motionbert_mm.evaluation.functional.matching import check_finite, match_frames, visible_joints
 from motionbert_mm.evaluation.functional.merging import merge_frames, merge_windows
 
-__all__ = ['AUC_THRESHOLDS', 'MPI_INF_3DHP_GROUPS', 'acceleration_error', 'auc', 'group_joints', 'joint_errors',
-           'match_frames', 'mean_by_clip', 'mean_by_frame', 'mean_by_group', 'merge_frames', 'merge_windows', 'mpjpe',
-           'mpjve', 'n_mpjpe', 'p_mpjpe', 'pck', 'score_by_group', 'visible_joints']
+__all__ = ['AUC_THRESHOLDS', 'MPI_INF_3DHP_GROUPS', 'acceleration_error', 'auc', 'check_finite', 'group_joints',
+           'joint_errors', 'match_frames', 'mean_by_clip', 'mean_by_frame', 'mean_by_group', 'merge_frames',
+           'merge_windows', 'mpjpe', 'mpjve', 'n_mpjpe', 'p_mpjpe', 'pck', 'score_by_group', 'visible_joints']

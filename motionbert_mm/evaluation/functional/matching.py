@@ -11,14 +11,16 @@ from motionbert_mm.evaluation.functional.merging import as_array
 FIELD = 'keypoints_3d'
 
 
-def match_frames(prediction: Mapping[str, Any], target: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+def match_frames(prediction: Mapping[str, Any], target: Mapping[str, Any],
+                 field: str = FIELD) -> tuple[np.ndarray, np.ndarray]:
     """Find the rows of a window's ground truth that belong to the predicted frames.
 
     Centre-frame models predict one frame of T. Of a frame and its padded copies the frame itself is found.
 
     Args:
-        prediction: ``keypoints_3d`` (M, T', J, 3) and, if they are not those of the target, ``frame_ids`` (T',).
+        prediction: ``field`` (M, T', J, C) and, if they are not those of the target, ``frame_ids`` (T',).
         target: ``sample_id``, ``frame_ids`` (T,) and, if known, ``visible`` (M, T, J).
+        field: what was predicted.
 
     Returns:
         (T',) source frames, and (T',) rows of the target's T.
@@ -28,11 +30,11 @@ def match_frames(prediction: Mapping[str, Any], target: Mapping[str, Any]) -> tu
         ValueError: frames that do not fit or that the target lacks.
     """
     name = target['sample_id']
-    if prediction.get(FIELD) is None:
-        raise KeyError(f'{name}: the prediction has no {FIELD}, only {sorted(prediction)}; check the head')
+    if prediction.get(field) is None:
+        raise KeyError(f'{name}: the prediction has no {field}, only {sorted(prediction)}; check the head')
     available = as_array(target['frame_ids']).astype(np.int64)
     wanted = as_array(prediction.get('frame_ids', available)).astype(np.int64)
-    num_frames = prediction[FIELD].shape[1]
+    num_frames = prediction[field].shape[1]
     if len(wanted) != num_frames:
         raise ValueError(f'{name}: {num_frames} predicted frames, but frame_ids has {len(wanted)}; '
                          'the head must set frame_ids of the frames that it predicts')
@@ -55,3 +57,23 @@ def visible_joints(target: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndar
     if target.get('visible') is None:
         return np.ones(shape, bool)
     return as_array(target['visible']).astype(bool)
+
+
+def check_finite(points: np.ndarray, frame_ids: np.ndarray, name: str, role: str) -> None:
+    """Refuse NaN and infinite coordinates.
+
+    Args:
+        points: (F, J, C) of the joints that count.
+        frame_ids: (F,) source frames.
+        name: of the sequence.
+        role: 'pred' or 'target', whose points they are.
+
+    Raises:
+        ValueError: a coordinate that is not finite.
+    """
+    bad = ~np.isfinite(points).all(axis=(1, 2))
+    if bad.any():
+        word, cure = {'pred': ('prediction', 'training diverged or the input holds NaN'),
+                      'target': ('ground truth', 'mark such targets visible=False or repair the data')}[role]
+        raise ValueError(f'{name}: the {word} is NaN or infinite in {int(bad.sum())} of {len(bad)} frames, first in '
+                         f'frame {int(frame_ids[bad][0])}; {cure}')

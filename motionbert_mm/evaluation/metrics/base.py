@@ -5,15 +5,16 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import groupby
-from typing import Any, NamedTuple, Optional
+from typing import Any, NamedTuple, Optional, Union
 
 import numpy as np
 from mmengine.logging import MMLogger
 
 from motionbert_mm.evaluation.functional.averaging import mean_by_clip, mean_by_frame, mean_by_group
 from motionbert_mm.evaluation.functional.merging import merge_frames
+from motionbert_mm.evaluation.groupings import Grouping, get_grouping
 from motionbert_mm.evaluation.metrics.gathering import GatheringMetric
-from motionbert_mm.evaluation.metrics.report import Report, flip_words, format_table
+from motionbert_mm.evaluation.metrics.report import Report, flip_words, lay_out
 
 OVERLAPS = {'predictions': 'predictions averaged per frame, then whole sequences measured',
             'errors': 'each window measured, errors averaged per frame'}
@@ -28,7 +29,9 @@ class Window(NamedTuple):
         frame_ids: (F,) source frames that count.
         arrays: (F, ...) by name, rows as in ``frame_ids``: predictions and targets, or values per frame.
         hidden: (H,) source frames without a valid target, which were left out.
-        meta: what the averages and the protocol need: group, fps, flip_test, skeleton, ...
+        meta: what the protocol needs: fps, flip_test, skeleton, ...
+        groups: by grouping: one group, or (F,) of them, rows as in ``frame_ids``; '' is none. ``MotionMetric.process``
+            fills them in.
     """
 
     sample_id: str
@@ -37,6 +40,7 @@ class Window(NamedTuple):
     arrays: dict[str, np.ndarray]
     hidden: np.ndarray
     meta: dict[str, Any]
+    groups: Mapping[str, Union[str, np.ndarray]] = {}
 
 
 class MotionMetric(GatheringMetric):
@@ -48,9 +52,15 @@ class MotionMetric(GatheringMetric):
     ``name/frame``, ``name/clip`` and ``name/<group_by>``. There is no prefix unless one is given, so that the headline
     selects checkpoints: ``CheckpointHook(save_best='MPJPE', rule='less')``.
 
+    Each of ``tables`` adds a table and ``name/<table>``, the mean over its groups. Groups may be of clips or of frames:
+    a clip whose frames belong to several groups counts in each with these frames. Of a name 'NAME/part' (PCK of the
+    wrists, say) there is the headline alone, and a table of all parts of NAME.
+
     Args:
         average: 'frame', 'clip' or the value of ``group_by``: which of the three averages is the headline.
-        group_by: metainfo key whose value groups clips, an action for example.
+        group_by: a row of ``GROUPINGS``, or a metainfo key with one value per clip or per frame: what the rows of
+            the first table are, actions for example. Either all clips state it or none.
+        tables: likewise for further tables; clips and frames that do not state them are in no row.
         within_group: 'frame' pools the frames of a group (official Human3.6M protocol), 'clip' averages its clips.
         overlap: 'predictions' averages the predictions for a source frame over the windows and measures whole
             sequences; 'errors' measures each window and averages the values for a source frame (official MotionBERT;
@@ -61,17 +71,25 @@ class MotionMetric(GatheringMetric):
         collect_dir: shared directory for gathering on the CPU.
     """
 
-    def __init__(self, *, average: str = 'action', group_by: str = 'action', within_group: str = 'frame',
-                 overlap: str = 'predictions', skip_list: Sequence[str] = (), prefix: Optional[str] = None,
-                 collect_device: str = 'cpu', collect_dir: Optional[str] = None) -> None:
+    def __init__(self, *, average: str = 'action', group_by: str = 'action', tables: Sequence[str] = (),
+                 within_group: str = 'frame', overlap: str = 'predictions', skip_list: Sequence[str] = (),
+                 prefix: Optional[str] = None, collect_device: str = 'cpu', collect_dir: Optional[str] = None) -> None:
         super().__init__(collect_device=collect_device, prefix=prefix, collect_dir=collect_dir)
         _check_choice('average', average, ('frame', 'clip', group_by))
         _check_choice('within_group', within_group, ('frame', 'clip'))
         _check_choice('overlap', overlap, tuple(OVERLAPS))
         if isinstance(skip_list, str):
             raise TypeError(f'skip_list must be a list of sequence names, got the string {skip_list!r}')
+        if isinstance(tables, str):
+            raise TypeError(f'tables must be a list of groupings or metainfo keys, got the string {tables!r}')
         self.average, self.group_by, self.within_group = average, group_by, within_group
+        self.tables = tuple(tables)
         self.overlap, self.skip_list = overlap, tuple(skip_list)
+
+    @property
+    def groupings(self) -> list[Grouping]:
+        """What the rows of each table are, the first table first."""
+        return [get_grouping(name) for name in dict.fromkeys((self.group_by, *self.tables))]
 
     @abstractmethod
     def extract(self, prediction: Mapping[str, Any], target: Mapping[str, Any]) -> list[Window]:
@@ -98,10 +116,6 @@ class MotionMetric(GatheringMetric):
         """Say which sequences are left out, for the protocol line."""
         return ', '.join(self.skip_list)
 
-    def headings(self, groups: Sequence[str]) -> dict[str, str]:
-        """Return the heading of each group in the order of the table."""
-        return {group: group for group in sorted(set(groups))}
-
     def check(self, clips: Sequence[Window]) -> None:
         """Refuse clips that this metric must not average."""
 
@@ -124,7 +138,9 @@ class MotionMetric(GatheringMetric):
             if self.is_skipped(name):
                 self.results.append(Window(name, 0, np.empty(0, np.int64), {}, np.empty(0, np.int64), {}))
                 continue
-            windows = self.extract(prediction, target)
+            windows = [window._replace(groups={grouping.name: grouping.read(target, window.frame_ids)
+                                               for grouping in self.groupings})
+                       for window in self.extract(prediction, target)]
             if self.overlap == 'errors':
                 windows = [window._replace(arrays=self._measure(window)) for window in map(_last_copies, windows)]
             self.results.extend(windows)
@@ -156,15 +172,16 @@ class MotionMetric(GatheringMetric):
                              f'sequences skipped by skip_list, {counts["hidden"]} frames without a valid target; check '
                              'the test data set, skip_list and joints')
         self.check(clips)
-        labels = self._groups(clips)
-        names = list(clips[0].arrays)
-        averages = {name: self._averages([clip.arrays[name] for clip in clips], labels) for name in names}
-        groups = self._by_group(clips, labels)
-        counts.update(sequences=len(clips), frames=sum(_count(clip) for clip in clips))
+        counts.update(sequences=len(clips), frames=sum(_count(clip.arrays) for clip in clips))
+        self._check_groups(clips)
+        rows = {grouping.name: self._by_group(clips, grouping) for grouping in self.groupings}
+        averages = {name: _averages([clip.arrays[name] for clip in clips], rows, name) for name in clips[0].arrays}
         metrics = {name: values[self.average] for name, values in averages.items()}
-        metrics.update({f'{name}/{key}': value for name, values in averages.items() for key, value in values.items()})
-        return Report({key: value for key, value in metrics.items() if not np.isnan(value)}, groups, counts,
-                      self._table(groups, averages, counts), self._protocol_line(clips, len(groups), averages, counts))
+        metrics.update({f'{name}/{key}': value for name, values in averages.items() if '/' not in name
+                        for key, value in values.items()})
+        metrics = {key: value for key, value in metrics.items() if not np.isnan(value)}
+        return Report(metrics, rows, counts, lay_out(self.groupings, rows, averages, counts),
+                      self._protocol_line(clips, rows, averages, counts))
 
     def is_skipped(self, sample_id: str) -> bool:
         """Say whether a sequence is left out."""
@@ -180,53 +197,39 @@ class MotionMetric(GatheringMetric):
         merged = {name: merge_frames(rows, np.concatenate([part.arrays[name] for part in filled]))[1]
                   for name in filled[0].arrays}
         hidden = np.setdiff1d(np.concatenate([part.hidden for part in parts]), rows)
-        clip = filled[0]._replace(frame_ids=np.unique(rows), arrays=merged, hidden=hidden)
+        frames, first = np.unique(rows, return_index=True)
+        groups = {name: group if isinstance(group, str) else
+                  np.concatenate([part.groups[name] for part in filled])[first]
+                  for name, group in filled[0].groups.items()}
+        clip = filled[0]._replace(frame_ids=frames, arrays=merged, hidden=hidden, groups=groups)
         values = merged if self.overlap == 'errors' else self._measure(clip)
         return clip._replace(arrays=self.finish(values) if values else {})
 
-    def _groups(self, clips: Sequence[Window]) -> Optional[list[str]]:
-        """The group name of each clip; None if the data set does not state them."""
-        groups = [clip.meta.get('group') or None for clip in clips]
-        missing = [clip.sample_id for clip, group in zip(clips, groups) if group is None]
+    def _check_groups(self, clips: Sequence[Window]) -> None:
+        """Refuse clips of which some state ``group_by``, or none does although the headline needs it."""
+        missing = [clip.sample_id for clip in clips if (np.asarray(clip.groups[self.group_by]) == '').any()]
         if missing and (len(missing) < len(clips) or self.average == self.group_by):
             raise KeyError(f'{type(self).__name__} averages by {self.group_by!r}, but {len(missing)} of {len(clips)} '
                            f"sequences do not state it, {missing[0]} for one; add it to the data set's metainfo, or "
                            "set the metric's group_by, or average='clip' for data without groups")
-        return None if missing else [str(group) for group in groups]
 
-    def _averages(self, clips: Sequence[np.ndarray], groups: Optional[Sequence[str]]) -> dict[str, float]:
-        averages = {'frame': mean_by_frame(clips), 'clip': mean_by_clip(clips)}
-        if groups is not None:
-            means = mean_by_group(clips, groups, within=self.within_group)
-            averages[self.group_by] = mean_by_frame([np.array(list(means.values()))])
-        return averages
-
-    def _by_group(self, clips: Sequence[Window], labels: Optional[Sequence[str]]) -> dict[str, dict[str, float]]:
+    def _by_group(self, clips: Sequence[Window], grouping: Grouping) -> dict[str, dict[str, float]]:
         """Count and average each group, in the order of the table."""
-        if labels is None:
-            return {}
-        columns = {name: mean_by_group([clip.arrays[name] for clip in clips], labels, within=self.within_group)
+        pieces = [piece for clip in clips for piece in _pieces(clip, grouping.name) if piece[0]]
+        groups = [group for group, _ in pieces]
+        columns = {name: mean_by_group([arrays[name] for _, arrays in pieces], groups, within=self.within_group)
                    for name in clips[0].arrays}
-        return {group: {'clips': labels.count(group),
-                        'frames': sum(_count(clip) for clip, label in zip(clips, labels) if label == group),
-                        **{name: means[group] for name, means in columns.items()}} for group in self.headings(labels)}
+        return {group: {'clips': groups.count(group),
+                        'frames': sum(_count(arrays) for label, arrays in pieces if label == group),
+                        **{name: means[group] for name, means in columns.items()}} for group in grouping.order(groups)}
 
-    def _table(self, groups: Mapping[str, Mapping[str, float]], averages: Mapping[str, Mapping[str, float]],
-               counts: Mapping[str, int]) -> str:
-        """Lay out one row per group and one per average."""
-        headings = self.headings(list(groups))
-        rows = [[headings[group], *row.values()] for group, row in groups.items()]
-        rows += [[f'mean over {key}s', counts['sequences'], counts['frames'], *(row[key] for row in averages.values())]
-                 for key in next(iter(averages.values()))]
-        return format_table([self.group_by, 'clips', 'frames', *averages], rows)
-
-    def _protocol_line(self, clips: Sequence[Window], num_groups: int, averages: Mapping[str, Mapping[str, float]],
-                  counts: Mapping[str, int]) -> str:
+    def _protocol_line(self, clips: Sequence[Window], rows: Mapping[str, Mapping], averages: Mapping[str, Mapping],
+                       counts: Mapping[str, int]) -> str:
         """Say the headline with all that it depends on, in one line."""
         headline, values = next(iter(averages.items()))
         number = {'frame': f'{counts["frames"]} frames', 'clip': f'{len(clips)} clips'}
         unit = 'frames pooled' if self.within_group == 'frame' else 'clips averaged'
-        number.setdefault(self.average, f'{num_groups} {self.group_by}s ({unit} in each)')
+        number.setdefault(self.average, f'{len(rows[self.group_by])} {self.groupings[0].plural} ({unit} in each)')
         rates = sorted({float(clip.meta['fps']) for clip in clips if clip.meta.get('fps')})
         excluded = f'{counts["excluded"]} sequences ({self.describe_excluded()})' if self.skip_list else 'none'
         return ' | '.join([
@@ -267,12 +270,30 @@ def _last_copies(window: Window) -> Window:
     if len(frames) == len(window.frame_ids):
         return window
     rows = len(window.frame_ids) - 1 - rows
-    return window._replace(frame_ids=frames, arrays={name: values[rows] for name, values in window.arrays.items()})
+    groups = {name: group if isinstance(group, str) else group[rows] for name, group in window.groups.items()}
+    return window._replace(frame_ids=frames, groups=groups,
+                           arrays={name: values[rows] for name, values in window.arrays.items()})
 
 
-def _count(clip: Window) -> int:
-    """Frames of a merged clip that count."""
-    return int(np.isfinite(next(iter(clip.arrays.values()))).sum())
+def _pieces(clip: Window, grouping: str) -> list[tuple[str, dict[str, np.ndarray]]]:
+    """Cut a merged clip by the groups of its frames: group and arrays of each piece."""
+    groups = clip.groups[grouping]
+    if isinstance(groups, str):
+        return [(groups, clip.arrays)]
+    return [(group, {name: values[groups == group] for name, values in clip.arrays.items()})
+            for group in np.unique(groups).tolist()]
+
+
+def _averages(clips: Sequence[np.ndarray], rows: Mapping[str, Mapping], name: str) -> dict[str, float]:
+    """Average one measured name over frames, clips, and the groups of each grouping that the data state."""
+    means = {key: mean_by_frame([np.array([row[name] for row in groups.values()])]) for key, groups in rows.items()
+             if groups}
+    return {'frame': mean_by_frame(clips), 'clip': mean_by_clip(clips), **means}
+
+
+def _count(arrays: Mapping[str, np.ndarray]) -> int:
+    """Frames of a merged clip, or a piece of one, that count."""
+    return int(np.isfinite(next(iter(arrays.values()))).sum())
 
 
 def _log(message: str) -> None:

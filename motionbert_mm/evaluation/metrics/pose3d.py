@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Optional, Union
 import numpy as np
 
 from motionbert_mm.evaluation.functional.keypoint_eval import (
+    AUC_THRESHOLDS,
     acceleration_error,
     auc,
     mpjpe,
@@ -15,24 +16,27 @@ from motionbert_mm.evaluation.functional.keypoint_eval import (
     p_mpjpe,
     pck,
 )
-from motionbert_mm.evaluation.functional.matching import match_frames, visible_joints
+from motionbert_mm.evaluation.functional.matching import check_finite, match_frames, visible_joints
 from motionbert_mm.evaluation.functional.merging import as_array
 from motionbert_mm.evaluation.metrics.base import MotionMetric, Window
-from motionbert_mm.evaluation.protocols import action_headings, get_protocol, resolve_options
+from motionbert_mm.evaluation.protocols import get_protocol, resolve_options
 from motionbert_mm.registry import METRICS
 from motionbert_mm.structures.skeleton import get_skeleton
 
+AUC_WORDS = f'{AUC_THRESHOLDS[0]:g}, {AUC_THRESHOLDS[1]:g}, ..., {AUC_THRESHOLDS[-1]:g} mm'
 Joints = Optional[Sequence[Union[str, int]]]
+JointGroups = Union[Joints, Mapping[str, Sequence[Union[str, int]]]]
 
 
 class _JointSet(NamedTuple):
-    """Joints to keep of a skeleton, and the rows of those that are averaged and those that PCK and AUC count."""
+    """Joints to keep of a skeleton, and rows of those: averaged, counted by PCK and AUC, in each group of PCK."""
 
     total: int
     root: int
     kept: list[int]
     averaged: list[int]
     counted: list[int]
+    groups: dict[str, list[int]]
 
 
 @METRICS.register_module()
@@ -40,25 +44,29 @@ class Pose3DMetric(MotionMetric):
     """MPJPE, P-MPJPE, MPJVE, N-MPJPE, acceleration error, PCK at 150 mm and AUC from 0 to 150 mm.
 
     Keys of the result: ``MPJPE``, ``P-MPJPE`` (mm), ``MPJVE`` (mm per frame), ``N-MPJPE`` (mm), ``Accel`` (mm per frame
-    squared), ``PCK@150`` and ``AUC`` (percent); each also as ``key/frame``, ``key/clip`` and ``key/<group_by>``.
+    squared), ``PCK@150`` and ``AUC`` (percent); each also as ``key/frame``, ``key/clip``, ``key/<group_by>`` and
+    ``key/<table>``, and with groups of joints ``PCK@150/<joints>``.
     Velocities are taken between frames that follow each other at the sequence's own frame step, never across a gap,
     and with ``overlap='errors'`` not across the borders of windows.
     A frame counts if the target of every joint that is used is visible; a joint that a data set never shows therefore
     has to be left out of ``joints``.
 
-    A named protocol of Human3.6M fixes ``joints``, ``root_relative``, ``drop_zero_error``, ``average``, ``group_by``,
-    ``within_group`` and ``overlap``: another value is refused. ``skip_list`` adds to the recordings that it leaves out,
-    and the protocol line says so. Without a protocol an option that is None has the value given in brackets.
-    Official MPI-INF-3DHP: ``average='frame'`` and in ``pck_joints`` the fourteen joints of ``MPI_INF_3DHP_GROUPS``.
+    A named protocol fixes ``joints``, ``root_relative``, ``drop_zero_error``, ``average``, ``group_by``,
+    ``within_group``, ``overlap`` and, on MPI-INF-3DHP, ``pck_joints``: another value is refused. ``skip_list`` adds to
+    the recordings that it leaves out, and the protocol line says so; ``tables`` adds to its tables. Without a protocol
+    an option that is None has the value given in brackets.
 
     Args:
-        protocol: a row of ``PROTOCOLS``: 'motionbert', 'videopose3d' or 'mmpose'; None takes the options alone.
+        protocol: a row of ``PROTOCOLS``: 'motionbert', 'videopose3d' or 'mmpose' on Human3.6M, 'mpi_inf_3dhp'; None
+            takes the options alone.
         joints: names or indices of the joints that are averaged [all of the skeleton, the root included].
-        pck_joints: names or indices of the joints that PCK and AUC count; None takes ``joints``.
+        pck_joints: names or indices of the joints that PCK and AUC count, or such lists by group of joints, for which
+            PCK is given too; None takes ``joints``.
         root_relative: measure positions relative to the skeleton's root joint [True].
         drop_zero_error: leave out frames whose MPJPE is exactly 0 [False].
         average: which of the three averages is the headline ['action'].
-        group_by: metainfo key that groups clips ['action'].
+        group_by: what the rows of the first table are, a grouping or a metainfo key ['action'].
+        tables: likewise for further tables, e.g. ``['subject']``.
         within_group: 'frame' or 'clip', what is averaged inside a group ['frame'].
         overlap: 'predictions' or 'errors', how overlapping windows are merged ['predictions'].
         skip_list: sequences that are left out, names or patterns.
@@ -67,22 +75,23 @@ class Pose3DMetric(MotionMetric):
         collect_dir: shared directory for gathering on the CPU.
     """
 
-    def __init__(self, protocol: Optional[str] = None, *, joints: Joints = None, pck_joints: Joints = None,
+    def __init__(self, protocol: Optional[str] = None, *, joints: Joints = None, pck_joints: JointGroups = None,
                  root_relative: Optional[bool] = None, drop_zero_error: Optional[bool] = None,
-                 average: Optional[str] = None, group_by: Optional[str] = None, within_group: Optional[str] = None,
-                 overlap: Optional[str] = None, skip_list: Sequence[str] = (), prefix: Optional[str] = None,
-                 collect_device: str = 'cpu', collect_dir: Optional[str] = None) -> None:
+                 average: Optional[str] = None, group_by: Optional[str] = None, tables: Sequence[str] = (),
+                 within_group: Optional[str] = None, overlap: Optional[str] = None, skip_list: Sequence[str] = (),
+                 prefix: Optional[str] = None, collect_device: str = 'cpu', collect_dir: Optional[str] = None) -> None:
         self.protocol = None if protocol is None else get_protocol(protocol)
         options = resolve_options(self.protocol, dict(
-            joints=joints, root_relative=root_relative, drop_zero_error=drop_zero_error, average=average,
-            group_by=group_by, within_group=within_group, overlap=overlap))
-        super().__init__(average=options['average'], group_by=options['group_by'],
+            joints=joints, pck_joints=pck_joints, root_relative=root_relative, drop_zero_error=drop_zero_error,
+            average=average, group_by=group_by, within_group=within_group, overlap=overlap))
+        super().__init__(average=options['average'], group_by=options['group_by'], tables=tables,
                          within_group=options['within_group'], overlap=options['overlap'], skip_list=skip_list,
                          prefix=prefix, collect_device=collect_device, collect_dir=collect_dir)
         self.more_skipped = self.skip_list
         if self.protocol is not None:
             self.skip_list = (*self.protocol.skip_list, *self.more_skipped)
-        self.joints, self.pck_joints = options['joints'], pck_joints
+            self.tables = (*self.protocol.tables, *self.tables)
+        self.joints, self.pck_joints = options['joints'], options['pck_joints']
         self.root_relative, self.drop_zero_error = options['root_relative'], options['drop_zero_error']
         self._joint_sets: dict[str, _JointSet] = {}
 
@@ -96,14 +105,13 @@ class Pose3DMetric(MotionMetric):
                              f'prediction {pred.shape} and ground truth {truth.shape}; '
                              'check the head and ConvertSkeleton')
         needed = sorted({*joints.kept, joints.root}) if self.root_relative else joints.kept
-        meta = {'group': target.get(self.group_by), 'fps': target.get('fps'), 'skeleton': skeleton,
-                'flip_test': prediction.get('flip_test'), 'subject': target.get('subject'),
-                'camera': target.get('camera_id')}
+        meta = {'fps': target.get('fps'), 'skeleton': skeleton, 'flip_test': prediction.get('flip_test'),
+                'subject': target.get('subject'), 'action': target.get('action'), 'camera': target.get('camera_id')}
         windows = []
         for person, shown in enumerate(visible[:, :, needed].all(axis=-1)):
             arrays = {'pred': pred[person, shown], 'target': truth[person, shown]}
             for role, points in arrays.items():
-                _check_finite(points[:, needed], frame_ids[shown], name, role)
+                check_finite(points[:, needed], frame_ids[shown], name, role)
             if self.root_relative:
                 arrays = {role: points - points[:, joints.root, None] for role, points in arrays.items()}
             arrays = {role: points[:, joints.kept] for role, points in arrays.items()}
@@ -125,6 +133,8 @@ class Pose3DMetric(MotionMetric):
             'Accel': _undefined_first(acceleration_error(pred, target), regular[1:] & regular[:-1], len(pred)),
             'PCK@150': pck(*counted),
             'AUC': auc(*counted),
+            **{f'PCK@150/{name}': pck(*(window.arrays[role][:, rows] for role in ('pred', 'target')))
+               for name, rows in joints.groups.items()},
         }
 
     def finish(self, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -140,7 +150,8 @@ class Pose3DMetric(MotionMetric):
         words = [] if self.protocol is None else [f'protocol: {self.protocol.name}']
         words.append(f'joints: {_joint_words(self.joints)} of {", ".join(skeletons)}')
         if self.pck_joints is not None:
-            words.append(f'PCK and AUC: {_joint_words(self.pck_joints)}')
+            words.append(f'PCK and AUC: {_joint_words(_all_joints(self.pck_joints))}, strictly below 150 mm and '
+                         f'{AUC_WORDS}')
         roots = sorted({get_skeleton(name).joints[self._joint_set(name).root] for name in skeletons})
         words.append(f'relative to {", ".join(roots)}' if self.root_relative else 'absolute positions')
         if self.drop_zero_error:
@@ -154,15 +165,10 @@ class Pose3DMetric(MotionMetric):
         more = f'; beyond the protocol: {", ".join(self.more_skipped)}' if self.more_skipped else ''
         return self.protocol.describe_excluded() + more
 
-    def headings(self, groups: Sequence[str]) -> dict[str, str]:
-        """Put the actions of Human3.6M in the order and under the headings of the papers."""
-        return action_headings(groups) if self.group_by == 'action' else super().headings(groups)
-
     def check(self, clips: Sequence[Window]) -> None:
         """Refuse clips among which the protocol did not find a recording that it leaves out."""
         if self.protocol is not None:
-            self.protocol.check_excluded({'sample_id': clip.sample_id, 'action': clip.meta['group'], **clip.meta}
-                                         for clip in clips)
+            self.protocol.check_excluded({'sample_id': clip.sample_id, **clip.meta} for clip in clips)
 
     def _joint_set(self, name: Optional[str]) -> _JointSet:
         """Look up the joints of a skeleton, once."""
@@ -175,11 +181,14 @@ class Pose3DMetric(MotionMetric):
                 raise ValueError(f'protocol {self.protocol.name!r} is defined for skeleton {self.protocol.skeleton!r}, '
                                  f'the data have {name!r}; convert them (ConvertSkeleton), or leave protocol out')
             averaged = _indices(self.joints, skeleton)
-            counted = averaged if self.pck_joints is None else _indices(self.pck_joints, skeleton)
+            counted = averaged if self.pck_joints is None else _indices(_all_joints(self.pck_joints), skeleton)
+            groups = self.pck_joints if isinstance(self.pck_joints, Mapping) else {}
             kept = sorted({*averaged, *counted})
             self._joint_sets[name] = _JointSet(skeleton.num_joints, skeleton.root, kept,
                                                [kept.index(joint) for joint in averaged],
-                                               [kept.index(joint) for joint in counted])
+                                               [kept.index(joint) for joint in counted],
+                                               {group: [kept.index(joint) for joint in _indices(names, skeleton)]
+                                                for group, names in groups.items()})
         return self._joint_sets[name]
 
 
@@ -195,6 +204,11 @@ def _indices(joints: Joints, skeleton: Any) -> list[int]:
     return indices
 
 
+def _all_joints(joints: JointGroups) -> Joints:
+    """The joints of all groups."""
+    return [joint for group in joints.values() for joint in group] if isinstance(joints, Mapping) else joints
+
+
 def _joint_words(joints: Joints) -> str:
     return 'all' if joints is None else f'{len(joints)} ({", ".join(str(joint) for joint in joints)})'
 
@@ -208,15 +222,6 @@ def _matched(prediction: Mapping[str, Any], target: Mapping[str, Any],
                        'check the targets of the data set and the fields of PackInputs')
     pred, truth = (as_array(sample['keypoints_3d']).astype(np.float32) for sample in (prediction, target))
     return pred, truth[:, rows], visible_joints(target, truth.shape[:3])[:, rows], frame_ids
-
-
-def _check_finite(points: np.ndarray, frame_ids: np.ndarray, name: str, role: str) -> None:
-    bad = ~np.isfinite(points).all(axis=(1, 2))
-    if bad.any():
-        word, cure = {'pred': ('prediction', 'training diverged or the input holds NaN'),
-                      'target': ('ground truth', 'mark such targets visible=False or repair the data')}[role]
-        raise ValueError(f'{name}: the {word} is NaN or infinite in {int(bad.sum())} of {len(bad)} frames, first in '
-                         f'frame {int(frame_ids[bad][0])}; {cure}')
 
 
 def _undefined_first(values: np.ndarray, defined: np.ndarray, length: int) -> np.ndarray:

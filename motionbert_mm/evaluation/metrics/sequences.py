@@ -26,6 +26,7 @@ class SequenceCollector(GatheringMetric):
 
     fields: Sequence[str] = ()  # of the ground truth, kept for the predicted frames
     facts: Sequence[str] = ()  # of the metainfo
+    frame_facts: Sequence[str] = ()  # likewise, with one entry per frame
 
     def __init__(self, *, collect_device: str = 'cpu') -> None:
         super().__init__(collect_device=collect_device)
@@ -38,6 +39,7 @@ class SequenceCollector(GatheringMetric):
             pose = as_array(prediction[FIELD]).astype(np.float32)
             shape = pose.shape[0], len(truth['frame_ids']), pose.shape[2]
             kept = {key: as_array(truth[key])[:, rows] for key in self.fields if truth.get(key) is not None}
+            kept.update({key: as_array(truth[key])[rows] for key in self.frame_facts if truth.get(key) is not None})
             self.results.append({
                 'sample_id': prediction['sample_id'], 'frame_ids': frame_ids, 'prediction': pose,
                 'visible': visible_joints(truth, shape)[:, rows], 'skeleton': truth['skeleton'],
@@ -60,6 +62,7 @@ class DumpPredictions(SequenceCollector):
 
     fields = (FIELD,)
     facts = ('subject', 'action', 'camera_id', 'fps')
+    frame_facts = ('activity',)
 
     def __init__(self, out_file: str, *, protocol: Optional[str] = None, collect_device: str = 'cpu') -> None:
         super().__init__(collect_device=collect_device)
@@ -88,6 +91,8 @@ def _as_dumped(window: Mapping[str, Any], root: int) -> dict[str, Any]:
              'fps': None if window['fps'] is None else float(window['fps'])}
     dumped = {'frame_ids': window['frame_ids'], FIELD: window['prediction'], 'visible': window['visible'],
               'facts': facts}
+    if 'activity' in window:
+        dumped['activity'] = window['activity']
     if FIELD in window:
         truth = window[FIELD].astype(np.float32)
         dumped['ground_truth'] = truth - truth[:, :, root, None]

@@ -7,7 +7,8 @@ from motionbert_mm.models.backbones.dstformer_variants import (
     TimeSpaceTransformer,
 )
 from motionbert_mm.models.backbones.poseformer import PoseFormer
+from motionbert_mm.models.backbones.pstmo import PSTMOEncoder
 from motionbert_mm.models.backbones.tcn import TemporalConvNet
 
-__all__ = ['DSTformer', 'ParallelStreamTransformer', 'PoseFormer', 'SeriesAttentionTransformer',
+__all__ = ['DSTformer', 'PSTMOEncoder', 'ParallelStreamTransformer', 'PoseFormer', 'SeriesAttentionTransformer',
            'SpaceTimeTransformer', 'TemporalConvNet', 'TimeSpaceTransformer']

@@ -1,5 +1,8 @@
 """Task heads."""
 from motionbert_mm.models.heads.base import MotionHead
+from motionbert_mm.models.heads.frame_pose import FramePoseHead
+from motionbert_mm.models.heads.masked_pose import MaskedPoseHead
 from motionbert_mm.models.heads.pose_lift import PoseLiftHead
+from motionbert_mm.models.heads.refined_pose import RefinedPoseHead
 
-__all__ = ['MotionHead', 'PoseLiftHead']
+__all__ = ['FramePoseHead', 'MaskedPoseHead', 'MotionHead', 'PoseLiftHead', 'RefinedPoseHead']

@@ -18,18 +18,26 @@ class MotionHead(BaseModule):
     ``decode`` and ``average_mirrored``.
 
     Args:
+        source: which features to read where the neck gives several, e.g. 'centre'.
         losses: configs of losses; each is called with prediction, target and weight.
         init_cfg: MMEngine's initialisation.
+
+    Attributes:
+        takes_mask: ``forward`` is called with the features and the mask (N, T, J), if there is one.
+        centre: the output has the centre frame of the window only.
 
     Raises:
         ValueError: two losses of one name.
     """
 
     target_name: str = ''
+    takes_mask: bool = False
+    centre: bool = False
 
-    def __init__(self, *, losses: Sequence[dict] = (), init_cfg: Optional[dict] = None) -> None:
+    def __init__(self, *, source: Optional[str] = None, losses: Sequence[dict] = (),
+                 init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
-        self.losses = build_losses(losses)
+        self.source, self.losses = source, build_losses(losses)
 
     def loss(self, features: Tensor, data_samples: MotionSample) -> dict[str, Tensor]:
         """Return ``{loss_<quantity>: scalar}``, each multiplied by its weight.
@@ -37,8 +45,14 @@ class MotionHead(BaseModule):
         A batch without targets for this head gives a loss of zero that still reaches every parameter of the
         network: distributed training expects a gradient for each of them.
         """
-        prediction = self(features)
-        return self.compare(prediction, data_samples) or {'loss_absent': prediction.sum() * 0.0}
+        mask = folded_mask(data_samples) if self.takes_mask else None
+        prediction = self(features) if mask is None else self(features, mask)
+        return self.compare(prediction, data_samples) or {'loss_absent': self._nothing(prediction)}
+
+    def _nothing(self, prediction: Tensor) -> Tensor:
+        """Return zero, by way of the prediction and of parameters that only losses use."""
+        own = [value.sum() for value in self.parameters() if value.requires_grad]
+        return (prediction.sum() + sum(own)) * 0.0
 
     def compare(self, prediction: Tensor, data_samples: MotionSample) -> dict[str, Tensor]:
         """Return the losses between the output and the targets that the batch has."""
@@ -54,6 +68,11 @@ class MotionHead(BaseModule):
     def average_mirrored(self, output: Tensor, mirrored: Tensor, flip_indices: Sequence[int]) -> Tensor:
         """Average the output with that of the mirrored input."""
         raise NotImplementedError
+
+
+def folded_mask(data_samples: Optional[MotionSample]) -> Optional[Tensor]:
+    """Return the mask of a batch with persons folded, (B * M, T, J) bool, if it has one."""
+    return data_samples.mask.flatten(0, 1) if data_samples is not None and 'mask' in data_samples else None
 
 
 def build_losses(configs: Sequence[dict]) -> nn.ModuleList:

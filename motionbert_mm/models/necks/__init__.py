@@ -1,4 +1,6 @@
 """Necks: one feature layout out of another."""
+from motionbert_mm.models.necks.frame_tokens import FrameToJoints, JointsToFrame
 from motionbert_mm.models.necks.representation import RepresentationLayer
+from motionbert_mm.models.necks.strided_reduction import StridedReduction
 
-__all__ = ['RepresentationLayer']
+__all__ = ['FrameToJoints', 'JointsToFrame', 'RepresentationLayer', 'StridedReduction']
