@@ -2,7 +2,7 @@ _base_ = ['../_base_/models/pstmo_tiny_mask.py', '../_base_/datasets/pretrain_cm
           '../_base_/schedules/adamw_onecycle.py', '../_base_/default_runtime.py']
 max_epochs = 20
 train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)
-param_scheduler = [dict(type='OneCycleLR', eta_max=1e-3, total_steps=max_epochs, pct_start=0.1, by_epoch=True,
+param_scheduler = [dict(type='OneCycleLR', eta_max=2e-3, total_steps=max_epochs, pct_start=0.1, by_epoch=True,
                         convert_to_iter_based=True)]
 float32_matmul_precision = 'medium'
 default_hooks = dict(checkpoint=dict(save_best='MPJPE-2D'))

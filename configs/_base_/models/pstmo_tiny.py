@@ -1,3 +1,6 @@
-# P-STMO for runs of minutes on one or two CPU cores; not a published size.
+# P-STMO for runs of minutes on one or two CPU cores; not a published size. Dropout would only slow so short a run.
 _base_ = './pstmo-s.py'
-model = dict(backbone=dict(max_frames=27, dim=64, depth=2, hidden_dim=128), neck=dict(num_frames=27))
+model = dict(
+    backbone=dict(max_frames=27, dim=128, depth=2, hidden_dim=256, drop=0.0),
+    neck=dict(num_frames=27, drop=0.0),
+)
