@@ -10,7 +10,8 @@ default_hooks = dict(
     # More than one is kept: the newest may be torn if the machine dies while it is written.
     checkpoint=dict(type='CheckpointHook', interval=1, max_keep_ckpts=2, save_best='MPJPE', rule='less'),
 )
-custom_hooks = [dict(type='StepSeedHook'), dict(type='PlainCheckpointHook')]
+# Batch norms see the share of their process; what they note is averaged before it is measured and saved.
+custom_hooks = [dict(type='StepSeedHook'), dict(type='SyncBuffersHook'), dict(type='PlainCheckpointHook')]
 
 env_cfg = dict(cudnn_benchmark=False, mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
                dist_cfg=dict(backend='nccl'))

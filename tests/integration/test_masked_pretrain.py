@@ -1,6 +1,7 @@
 """P-STMO on synthetic motion by three commands: stage I, stage II from its checkpoint, evaluation."""
 import json
 import math
+import re
 
 import pytest
 import torch
@@ -40,6 +41,17 @@ def stage_2(folder, stage_1):
     log = run('train.py', CONFIGS['ft'], '--work-dir', folder / 'ft', folder=folder,
               options=[f'load_from={stage_1[1]}', 'train_cfg.max_epochs=1', 'optim_wrapper.optimizer.lr=1e-5'])
     return log, folder / 'ft' / 'epoch_1.pth'
+
+
+def test_two_processes_measure_what_they_save(folder):
+    """Batch norms differ between processes while training, but not in validation and checkpoint."""
+    work_dir = folder / 'two'
+    log = run('dist_train.sh', CONFIGS['ft'], 2, '--work-dir', work_dir, folder=folder,
+              options=['load_from=None', 'train_cfg.max_epochs=1', 'train_cfg.val_interval=1'])
+    measured = re.findall(r'Epoch\(val\) +\[1\].* MPJPE: ([0-9.]+)', log)
+    run('test.py', CONFIGS['ft'], work_dir / 'epoch_1.pth', '--json', work_dir / 'test.json', '--work-dir',
+        work_dir / 'test', folder=folder)
+    assert float(measured[-1]) == pytest.approx(json.loads((work_dir / 'test.json').read_text())['MPJPE'], abs=1e-3)
 
 
 def test_stage_one_measures_restored_poses(stage_1):
