@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Optional, Union
 
 import torch
+from mmengine.logging import print_log
 from torch import Tensor
 
 from motionbert_mm.checkpoints.load import META_KEY, compare_states, read_checkpoint
@@ -97,7 +98,7 @@ def save_checkpoint(path: Union[str, os.PathLike], checkpoint: dict) -> None:
         torch.save(checkpoint, work)
     weights = checkpoint.get('state_dict') or find_weights(checkpoint)[0]
     count = sum(value.numel() for key, value in weights.items() if not key.endswith(BUFFERS))
-    print(f'{path}: {len(weights)} tensors, {count:,} parameters, all matched, none left over')
+    print_log(f'{path}: {len(weights)} tensors, {count:,} parameters, all matched, none left over')
 
 
 def run_converter(source: str, target: str, convert: Callable[[dict], dict]) -> None:
