@@ -1,6 +1,6 @@
 _base_ = ['../_base_/models/dstformer_tiny.py', '../_base_/datasets/synthetic_9f.py',
           '../_base_/schedules/adamw_onecycle.py', '../_base_/default_runtime.py']
-# Small enough to learn something in two minutes on two CPU cores.
+# Small enough to learn something in two or three minutes on two CPU cores.
 max_epochs = 8
 train_cfg = dict(max_epochs=max_epochs, val_interval=2)
 param_scheduler = [dict(type='OneCycleLR', eta_max=2e-3, total_steps=max_epochs, pct_start=0.1, by_epoch=True,

@@ -10,7 +10,7 @@ train_dataloader = dict(
     dataset=dict(
         type='SyntheticDataset',
         data_root=data_root,
-        num_clips=240,
+        num_clips=160,
         split='train',
         window=dict(num_frames=9, stride=9, jitter=True),
         input_2d='exact',
