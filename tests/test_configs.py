@@ -1,5 +1,6 @@
 """Every config loads, builds what it names, trains one step and tests one, on generated data."""
 import inspect
+from itertools import islice
 
 import pytest
 import torch
@@ -26,6 +27,12 @@ def as_list(config):
     return config if isinstance(config, list) else [config] if config else []
 
 
+def sources(dataset):
+    """The configs of the data sets that one is mixed or joined of, or its own."""
+    parts = [part for part in dataset.get('datasets', {}).values() if part is not None]
+    return [source for part in parts for source in sources(part)] if parts else [dataset]
+
+
 def shrink(config, store, folder):
     """Point every data set of a config at generated data, two samples a batch, and make the network small."""
     backbone = config.model.backbone
@@ -38,7 +45,7 @@ def shrink(config, store, folder):
         if loader is None:
             continue
         loader.update(batch_size=2, num_workers=0, persistent_workers=False, pin_memory=False)
-        for data in loader.dataset.get('datasets', {'': loader.dataset}).values():
+        for data in sources(loader.dataset):
             data.window.num_frames = min(data.window.num_frames, FEW_FRAMES)
             if data.type == 'SyntheticDataset':
                 data.update(data_root=str(folder / 'synthetic'), num_clips=1, num_frames=40)
@@ -76,8 +83,10 @@ def test_one_step_of_training_and_testing(path, tiny_store, folder):
     runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
     trained = [value for value in runner.model.parameters() if value.requires_grad]
     before = [value.clone() for value in trained]
-    losses = runner.model.train().train_step(next(iter(loader)), wrapper)
-    assert all(torch.isfinite(value) for value in losses.values()) and losses['loss'] > 0
+    # As many batches as make one step.
+    for batch in islice(loader, config.optim_wrapper.get('accumulative_counts', 1)):
+        losses = runner.model.train().train_step(batch, wrapper)
+        assert all(torch.isfinite(value) for value in losses.values()) and losses['loss'] > 0
     assert sum(not torch.equal(*pair) for pair in zip(trained, before)) > len(trained) / 2
     for loop in filter(None, (runner.val_loop, runner.test_loop)):
         batch = next(iter(loop.dataloader))
@@ -102,7 +111,8 @@ def test_every_config_loads_alone(path):
 
 
 def test_a_key_that_no_class_takes_fails(tiny_store, folder):
-    config = shrink(Config.fromfile(CONFIGS[0]), tiny_store, folder)
+    path, = (path for path in CONFIGS if path.stem == 'dstformer-tiny_scratch_9f_1xb32-8e_synthetic_det')
+    config = shrink(Config.fromfile(path), tiny_store, folder)
     config.model.backbone.dims = 3
     with pytest.raises(TypeError, match='config.model.backbone has dims, which DSTformer does not take'):
         check_arguments(config.to_dict())

@@ -14,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from motionbert_mm.apis import Lifter, LiftResult
+from motionbert_mm.apis.missing import WAYS, describe_filled
 from motionbert_mm.engine.command_line import check_device
 from motionbert_mm.io import KeypointTrack, atomic_path, read_keypoints
 from motionbert_mm.visualization import animate, draw_strip
@@ -51,6 +52,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--dilation', type=int, metavar='N',
                         help='step between the frames of a window; default: as in training. A model of every second '
                              'frame of 50 fps takes every frame (1) of 25 fps')
+    parser.add_argument('--missing', choices=WAYS, default='auto',
+                        help='who fills in joints that are NaN or have confidence 0: the model, from which they are '
+                             'hidden, or interpolation over time before it. Default: the model, if it was trained with '
+                             'hidden joints')
     parser.add_argument('--no-tta', action='store_true', help='do not average with the mirrored input')
     parser.add_argument('--trust-order', action='store_true', help='accept joints in an order that looks wrong')
     parser.add_argument('--no-animation', action='store_true', help='write numbers and strip only')
@@ -80,8 +85,9 @@ def save_motion(path: Path, result: LiftResult, joints: tuple, frame_ids: np.nda
     """Write the motion and what is needed to read it; loads with ``allow_pickle=False``."""
     with atomic_path(path) as work:
         np.savez_compressed(work, keypoints_3d=result.keypoints_3d, confidence=result.confidence,
-                            frame_ids=frame_ids, joints=np.array(joints), skeleton=np.array(result.skeleton),
-                            unit=np.array('mm'), frame=np.array(FRAME), fps=np.array(fps))
+                            filled=result.filled, hidden=result.hidden, frame_ids=frame_ids, joints=np.array(joints),
+                            skeleton=np.array(result.skeleton), unit=np.array('mm'), frame=np.array(FRAME),
+                            fps=np.array(fps))
 
 
 def write_outputs(args: argparse.Namespace, track: KeypointTrack, result: LiftResult, joints: tuple) -> list[Path]:
@@ -89,7 +95,7 @@ def write_outputs(args: argparse.Namespace, track: KeypointTrack, result: LiftRe
     name = args.keypoints.absolute().stem
     paths = [args.out / f'{name}_3d.npz', args.out / f'{name}_strip.png', args.out / f'{name}.{args.format}']
     shown = {'keypoints_2d': track.keypoints, 'confidence': track.confidence, 'skeleton_2d': track.skeleton,
-             'title': name}
+             'filled': result.filled, 'title': name}
     save_motion(paths[0], result, joints, track.frame_ids, args.fps)
     draw_strip(result.keypoints_3d, result.skeleton, path=paths[1], frame_ids=track.frame_ids, **shown)
     if args.no_animation:
@@ -113,12 +119,17 @@ def run(args: argparse.Namespace) -> None:
         print(f'note: {note}')
     lifter = Lifter.from_checkpoint(args.checkpoint, args.device, dilation=args.dilation)
     result = lifter.lift(track.keypoints, track.confidence, skeleton=track.skeleton, image_size=args.image_size,
-                         batch_size=args.batch_size, flip_test=not args.no_tta, progress=_bar('lifting'))
+                         batch_size=args.batch_size, flip_test=not args.no_tta, missing=args.missing,
+                         progress=_bar('lifting'))
     paths = write_outputs(args, track, result, lifter.skeleton.joints)
+    for note in result.notes:
+        print(f'note: {note}')
     num_frames = len(track.keypoints)
     print(f'{track.skeleton} -> {result.skeleton}, {num_frames} frame{"" if num_frames == 1 else "s"}')
     for kind in ('copied', 'averaged', 'invented'):
         print(f'  {kind + ":":<10}{", ".join(getattr(result, kind)) or "none"}')
+    for line in describe_filled(result.filled, result.hidden, lifter.skeleton.joints) or ['none']:
+        print(f'  filled:   {line}')
     for path in paths:
         print(f'wrote {path}')
 

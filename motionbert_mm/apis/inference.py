@@ -11,13 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from motionbert_mm.apis.missing import WAYS, complete_input, is_made_for_missing, notes_on
 from motionbert_mm.checkpoints.load import load_model
 from motionbert_mm.datasets.loading import collate_batch
 from motionbert_mm.datasets.transforms import NormalizeCoords, PackInputs
 from motionbert_mm.datasets.windows import WindowPlan, sliding_windows
+from motionbert_mm.geometry.filling import without_nan
 from motionbert_mm.registry import TRANSFORMS, build
 from motionbert_mm.structures.motion_sample import MotionSample
-from motionbert_mm.structures.skeleton import convert, get_skeleton
+from motionbert_mm.structures.skeleton import get_skeleton
 
 # Windows per forward pass: of models that predict every frame of a window, and of those that predict its centre only.
 BATCH_SIZE, CENTRE_BATCH_SIZE = 8, 32
@@ -30,11 +32,15 @@ class LiftResult:
 
     Attributes:
         keypoints_3d: (F, J, 3) float32 mm, camera frame (x right, y down, z forward), relative to the root joint.
-        confidence: (F, J) float32 in 0..1, of the input after conversion; 0 for invented joints.
+        confidence: (F, J) float32 in 0..1, of the input after conversion; 0 for missing and invented joints.
         skeleton: name of the joint set of both.
         copied: joints that the input has.
         averaged: joints that are the mean of several joints of the input.
         invented: joints that the input does not determine.
+        filled: (F, J) bool, joints that were missing in a frame of the input.
+        hidden: (F, J) bool, those of them that the model was not given and found out itself; the others were
+            interpolated over time.
+        notes: what the user should know about missing joints, one sentence each.
     """
 
     keypoints_3d: np.ndarray
@@ -43,6 +49,9 @@ class LiftResult:
     copied: tuple
     averaged: tuple
     invented: tuple
+    filled: np.ndarray
+    hidden: np.ndarray
+    notes: tuple
 
 
 class WindowBlend:
@@ -80,10 +89,11 @@ class WindowBlend:
 
 @dataclass(frozen=True)
 class _Clip:
-    """One person's sequence in the joints of the model: (F, J, 2) px, (F, J), image size (2,) px."""
+    """One person's sequence in the joints of the model: (F, J, 2) px, (F, J), (F, J) bool, image size (2,) px."""
 
     points: np.ndarray
     confidence: np.ndarray
+    hidden: np.ndarray
     size: np.ndarray
 
     def __len__(self) -> int:
@@ -96,7 +106,10 @@ class Lifter:
     Models that predict every frame of a window get windows that overlap by half, and these are blended; a sequence
     shorter than a window is continued with its last frame. Models that predict the centre frame only
     (``predicts_centre``) get a window around every frame; beyond the ends the first and the last frame are repeated.
-    Where such a model allows it (``shares_frames``), its work on single frames is done once, not in every window.
+    Where such a model allows it (``shares_frames``), its work on single frames is done once, not in every window in
+    which all joints are given.
+
+    Joints may be missing. Models that were made for that are told which; for others they are interpolated.
 
     Args:
         model: in evaluation mode; ``test_step`` gives ``keypoints_3d``.
@@ -104,16 +117,18 @@ class Lifter:
         num_frames: frames T of a window.
         transforms: configs of the transforms that make network inputs of pixels.
         dilation: step between the frames of a window.
+        is_made_for_missing: the model was trained with joints hidden from it.
 
     Raises:
         ValueError: ``dilation`` below 1.
     """
 
     def __init__(self, model: nn.Module, *, skeleton: str, num_frames: int, transforms: Sequence[dict],
-                 dilation: int = 1) -> None:
+                 dilation: int = 1, is_made_for_missing: bool = False) -> None:
         if dilation < 1:
             raise ValueError(f'dilation must be at least 1, got {dilation}')
         self.model, self.num_frames, self.dilation = model, num_frames, dilation
+        self.is_made_for_missing = is_made_for_missing
         self.skeleton = get_skeleton(skeleton)
         self.transforms = [build(TRANSFORMS, transform) for transform in transforms]
         self.pack = PackInputs(fields=())
@@ -130,11 +145,16 @@ class Lifter:
                 50 fps takes every frame of a video of 25 fps.
 
         Raises:
-            FileNotFoundError, ValueError: no, torn or foreign checkpoint; or see ``Lifter``.
+            FileNotFoundError, ValueError: no, torn or foreign checkpoint; that of a model that reads 3D poses; or see
+                ``Lifter``.
         """
         model, info = load_model(path, device)
+        if info['input_3d']:
+            raise ValueError(f'{path} is of a model that completes 3D poses (Take3DInputs in its test pipeline); use '
+                             'the checkpoint of one that was tested on 2D input')
         return cls(model, skeleton=info['skeleton'], num_frames=info['num_frames'], transforms=info['input'],
-                   dilation=info['dilation'] if dilation is None else dilation)
+                   dilation=info['dilation'] if dilation is None else dilation,
+                   is_made_for_missing=is_made_for_missing(model, info))
 
     @property
     def predicts_centre(self) -> bool:
@@ -149,30 +169,38 @@ class Lifter:
 
     def lift(self, keypoints: np.ndarray, confidence: Optional[np.ndarray] = None, *, skeleton: str,
              image_size: Sequence[float], batch_size: Optional[int] = None, flip_test: bool = True,
-             share_frames: bool = True, progress: Callable[[Iterable], Iterable] = iter) -> LiftResult:
+             share_frames: bool = True, missing: str = 'auto',
+             progress: Callable[[Iterable], Iterable] = iter) -> LiftResult:
         """Lift one person's sequence of any length.
 
         Args:
-            keypoints: (F, J, 2) px, origin top left.
-            confidence: (F, J) in 0..1; all 1 if None.
+            keypoints: (F, J, 2) px, origin top left. A joint that is NaN is missing in that frame.
+            confidence: (F, J) in 0..1; all 1 if None. A joint at 0 or NaN is missing.
             skeleton: joint set of ``keypoints``; converted to that of the model.
             image_size: (width, height) px.
             batch_size: windows per forward pass; None is 32 if there is one for every frame, else 8.
             flip_test: average with the prediction for the mirrored input.
             share_frames: False runs the whole model on every window, for the same result.
+            missing: who fills in missing joints: 'model' hides them from the model, 'interpolate' interpolates them
+                over time before it, 'auto' does what the model was made for. Frames without any joint are interpolated
+                in any case, joints that were never seen are hidden in any case.
             progress: wraps the batches, such as ``tqdm``.
 
         Raises:
             KeyError: unknown skeleton.
-            ValueError: another number of joints, no frames, NaN, or keypoints outside the image; or a model that does
-                not lift.
+            ValueError: another number of joints, no frames, infinity, no joint in any frame, or keypoints outside the
+                image; an unknown way to fill; or a model that does not lift.
         """
-        keypoints = np.asarray(keypoints, dtype=np.float32)
-        confidence = np.ones(keypoints.shape[:-1], np.float32) if confidence is None else confidence
+        if missing not in WAYS:
+            raise ValueError(f'missing is {missing!r}, expected one of {", ".join(WAYS)}')
         batch_size = (CENTRE_BATCH_SIZE if self.predicts_centre else BATCH_SIZE) if batch_size is None else batch_size
-        size = _check_input(keypoints, confidence, skeleton, image_size, batch_size)
-        source = convert(keypoints, skeleton, self.skeleton.name, np.asarray(confidence, dtype=np.float32))
-        clip = _Clip(source.keypoints, source.confidence, size)
+        keypoints, confidence = _check_keypoints(keypoints, confidence, skeleton)
+        size = _check_sizes(image_size, batch_size)
+        check_inside(keypoints, confidence, size)
+        given = complete_input(keypoints, confidence, skeleton, self.skeleton,
+                               by_model=missing == 'model' or missing == 'auto' and self.is_made_for_missing)
+        source = given.source
+        clip = _Clip(source.keypoints, source.confidence, given.hidden, size)
         with torch.inference_mode(), _flip_test(self.model, flip_test):
             if self.predicts_centre:
                 motion = self._lift_centres(clip, batch_size, share_frames and self.shares_frames, progress)
@@ -181,7 +209,8 @@ class Lifter:
         motion -= motion[:, self.skeleton.root:self.skeleton.root + 1]
         return LiftResult(keypoints_3d=motion.astype(np.float32), confidence=source.confidence,
                           skeleton=self.skeleton.name, copied=source.copied, averaged=source.averaged,
-                          invented=source.invented)
+                          invented=source.invented, filled=given.filled, hidden=given.hidden,
+                          notes=notes_on(given, self.skeleton, is_made=self.is_made_for_missing))
 
     def _blend_windows(self, clip: _Clip, batch_size: int, progress: Callable[[Iterable], Iterable]) -> np.ndarray:
         """Lift windows that overlap by half -> (F, J, 3) mm."""
@@ -200,12 +229,13 @@ class Lifter:
                       progress: Callable[[Iterable], Iterable]) -> np.ndarray:
         """Lift the centre of a window around every frame -> (F, J, 3) mm."""
         plan = WindowPlan([len(clip)], num_frames=self.num_frames, kind='centre', dilation=self.dilation)
+        share_frames = share_frames and not clip.hidden.any(axis=1).all()
         tokens = self._embed(clip) if share_frames else None
         motion = []
         for start in progress(range(0, len(clip), batch_size)):
             centres = np.arange(start, min(start + batch_size, len(clip)))
             windows = plan.frames(centres, np.random.default_rng(0))[1]
-            if tokens is None:
+            if tokens is None or clip.hidden[windows].any():
                 samples = self.model.test_step(self._make_batch(clip, windows))
             else:
                 metainfo = self._on_device(clip, centres)['data_samples']
@@ -227,7 +257,8 @@ class Lifter:
         """Make a batch of windows (B, T) as data sets do, inputs (B, 1, T, J, C)."""
         results: dict[str, Any] = {
             'keypoints_2d': clip.points[frames][:, None], 'confidence': clip.confidence[frames][:, None],
-            'skeleton': self.skeleton.name, 'image_size': np.tile(clip.size, (len(frames), 1)), 'frame_ids': frames,
+            'mask': clip.hidden[frames][:, None], 'skeleton': self.skeleton.name,
+            'image_size': np.tile(clip.size, (len(frames), 1)), 'frame_ids': frames,
             'sample_id': [f'window at frame {window[0]}' for window in frames]}
         for transform in self.transforms:
             results = transform(results, np.random.default_rng(0))
@@ -264,31 +295,38 @@ def _overlapping_windows(length: int, num_frames: int, dilation: int) -> np.ndar
                            for phase in phases])
 
 
-def _check_input(keypoints: np.ndarray, confidence: np.ndarray, skeleton: str, image_size: Sequence[float],
-                 batch_size: int) -> np.ndarray:
-    """Refuse what cannot be lifted; return the image size (2,)."""
-    num_joints = get_skeleton(skeleton).num_joints
+def _check_keypoints(keypoints: np.ndarray, confidence: Optional[np.ndarray],
+                     skeleton: str) -> tuple[np.ndarray, np.ndarray]:
+    """Refuse keypoints that cannot be lifted; return them and their confidence as float32, 0 where one is missing."""
+    keypoints, num_joints = np.asarray(keypoints, dtype=np.float32), get_skeleton(skeleton).num_joints
     if keypoints.ndim != 3 or keypoints.shape[1:] != (num_joints, 2) or not len(keypoints):
         raise ValueError(f'keypoints have shape {keypoints.shape}, expected (F, {num_joints}, 2) with at least one '
                          f'frame for skeleton {skeleton!r}')
+    confidence = np.ones(keypoints.shape[:-1]) if confidence is None else confidence
     if np.shape(confidence) != keypoints.shape[:2]:
         raise ValueError(f'confidence has shape {np.shape(confidence)}, expected {keypoints.shape[:2]}')
-    if not (np.isfinite(keypoints).all() and np.isfinite(confidence).all()):
-        raise ValueError('keypoints or confidence hold NaN or infinity; fill or drop such frames')
+    confidence = np.asarray(confidence, dtype=np.float32)
+    if np.isinf(keypoints).any() or np.isinf(confidence).any():
+        raise ValueError('keypoints or confidence hold infinity; a missing joint is NaN, or has confidence 0')
+    return without_nan(keypoints, confidence)
+
+
+def _check_sizes(image_size: Sequence[float], batch_size: int) -> np.ndarray:
+    """Refuse meaningless sizes; return that of the image (2,)."""
     if batch_size < 1:
         raise ValueError(f'batch_size must be at least 1, got {batch_size}')
     size = np.asarray(image_size, dtype=np.float32)
     if size.shape != (2,) or not (np.isfinite(size) & (size > 0)).all():
         raise ValueError(f'image_size must be width and height in pixels, got {image_size!r}')
-    check_inside(keypoints, confidence, size)
     return size
 
 
 def check_inside(keypoints: np.ndarray, confidence: np.ndarray, size: np.ndarray) -> None:
     """Refuse keypoints (F, J, 2) px of which most of the seen lie outside an image of ``size`` (2,) px."""
-    is_outside = ((keypoints < 0) | (keypoints > size)).any(-1)[np.asarray(confidence) > 0]
+    seen = keypoints[np.asarray(confidence) > 0]  # (N, 2)
+    is_outside = ((seen < 0) | (seen > size)).any(-1)
     if is_outside.size and is_outside.mean() > 0.5:
-        low, high = keypoints.min((0, 1)), keypoints.max((0, 1))
+        low, high = seen.min(0), seen.max(0)
         raise ValueError(f'{is_outside.mean():.0%} of the joints lie outside the image of {size[0]:g} x {size[1]:g}: '
                          f'x {low[0]:.0f} to {high[0]:.0f}, y {low[1]:.0f} to {high[1]:.0f}; give width and height of '
                          'the video in which the keypoints were found')

@@ -5,7 +5,7 @@ import os
 import pickle
 import re
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, Optional, Union
 
@@ -18,7 +18,8 @@ from motionbert_mm.registry import MODELS, SCOPE, TRANSFORMS, build
 
 META_KEY = 'motionbert_mm'
 # Transforms of a test pipeline that inference repeats, by what they do.
-STEPS = {'input': ('NormalizeCoords',), 'mask': ('SampleMask', 'SampleExactMask')}
+STEPS = {'input': ('NormalizeCoords',), 'input_3d': ('Take3DInputs',),
+         'mask': ('SampleMask', 'SampleExactMask', 'SampleJointGroups')}
 
 
 def read_checkpoint(path: Union[str, os.PathLike]) -> dict:
@@ -110,8 +111,10 @@ def load_model(path: Union[str, os.PathLike], device: Optional[str] = None) -> t
 
     Returns:
         The model in evaluation mode, and a dict with ``skeleton`` (name), ``num_frames`` (of a window), ``dilation``
-        (step between them), ``input`` (configs of the transforms that make network inputs of pixels) and ``mask`` (of
-        those that hide inputs when the model is tested, as of masked pose modelling).
+        (step between them), ``input`` (configs of the transforms that make network inputs of pixels), ``input_3d`` (of
+        those that replace them by 3D poses), ``mask`` (of those that hide inputs when the model is tested, as of masked
+        pose modelling) and ``trained_mask`` (of those that hid them in training; None where the checkpoint does not
+        say).
 
     Raises:
         FileNotFoundError, ValueError: see ``read_checkpoint``; also a file without a description.
@@ -126,12 +129,16 @@ def load_model(path: Union[str, os.PathLike], device: Optional[str] = None) -> t
     check_types(description, str(path))
     model = build(MODELS, description['model'])
     load_weights(model, checkpoint['state_dict'], str(path))
-    steps = {role: [step for step in description['pipeline'] if step['type'].rpartition('.')[2] in names]
-             for role, names in STEPS.items()}
+    steps = {role: choose_steps(description['pipeline'], role) for role in STEPS}
     frames = description['window'].get('num_frames') or model.backbone.max_frames
     info = dict(skeleton=model.skeleton.name, num_frames=frames, dilation=description['window'].get('dilation') or 1,
-                **steps)
+                trained_mask=description.get('trained_mask'), **steps)
     return model.to(device or get_device()).eval(), info
+
+
+def choose_steps(pipeline: Sequence[Mapping], role: str) -> list:
+    """Return the configs of the transforms of a pipeline that have a role of ``STEPS``."""
+    return [step for step in pipeline if step['type'].rpartition('.')[2] in STEPS[role]]
 
 
 def _find_description(checkpoint: dict) -> Optional[dict]:

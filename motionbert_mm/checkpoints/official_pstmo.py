@@ -1,239 +1,76 @@
-"""Official weights of P-STMO, stage I and stage II, in both directions.
-
-The functions that make rows serve every network that is built of P-STMO's blocks. Official networks are written with
-convolutions over time and with a linear map each for query, key and value.
-"""
+"""Official weights of P-STMO, stage I and stage II, in both directions."""
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+from typing import Optional
 
-import torch
 from torch import Tensor
 
-from motionbert_mm.checkpoints.official import Layout, Rows, find_mlp_ratio, rename_keys
-from motionbert_mm.layers.strided import WIDTH
-from motionbert_mm.models.necks.strided_reduction import STRIDES
-
-NUM_HEADS = 8  # Official: the constructors' default, which nothing changes
-XYZ, XY = 3, 2  # outputs of a joint in stage II and in stage I
-
-
-def _join_taps(value: Tensor) -> Tensor:
-    return value.transpose(1, 2).flatten(1) if value.ndim == 3 else value
-
-
-def _split_taps(value: Tensor) -> Tensor:
-    if value.ndim != 2 or value.shape[1] % WIDTH:
-        return value
-    return value.unflatten(1, (WIDTH, -1)).transpose(1, 2).contiguous()
-
-
-# A convolution with one tap is a linear map: (out, in, 1) <-> (out, in).
-ONE_TAP = Layout(lambda value: value.squeeze(-1) if value.ndim == 3 else value,
-                 lambda value: value.unsqueeze(-1) if value.ndim == 2 else value)
-# One with more is a linear map of the tokens under its taps: (out, in, taps) <-> (out, taps * in).
-TAPS = Layout(_join_taps, _split_taps)
-# (1, 1, C) <-> (C,).
-TOKEN = Layout(lambda value: value.flatten(), lambda value: value[None, None])
-
-
-def normed_linear_rows(official: str, ours: str) -> Rows:
-    """Rows of ``NormedLinear`` as the first layer of the MLP over single frames."""
-    return (f'{official}fc_1.', f'{ours}fc.', ONE_TAP), (f'{official}bn_1.', f'{ours}norm.')
-
-
-def residual_rows(official: str, ours: str) -> Rows:
-    """Rows of the ``ResidualMLP`` blocks and of the map behind them."""
-    layers = [row for number in (1, 2) for row in (
-        (f'{official}layers.{{i}}.w{number}.', f'{ours}blocks.{{i}}.layers.{number - 1}.fc.', ONE_TAP),
-        (f'{official}layers.{{i}}.batch_norm{number}.', f'{ours}blocks.{{i}}.layers.{number - 1}.norm.'))]
-    return *layers, (f'{official}fc_2.', f'{ours}reduce.', ONE_TAP)
-
-
-def norm_rows(official: str, ours: str) -> Rows:
-    """Rows of ``UnbiasedLayerNorm``."""
-    return (f'{official}a_2', f'{ours}weight'), (f'{official}b_2', f'{ours}bias')
-
-
-def transformer_rows(official: str, ours: str, last_norm: str = 'norm') -> Rows:
-    """Rows of a stack of ``ReLUTransformerLayer`` and of the unused norm behind it."""
-    layer, our_layer = f'{official}model.layers.{{i}}.', f'{ours}layers.{{i}}.'
-    return (*_attention_rows(layer, our_layer), (f'{layer}feed_forward.w_1.', f'{our_layer}mlp.fc1.'),
-            (f'{layer}feed_forward.w_2.', f'{our_layer}mlp.fc2.'),
-            *norm_rows(f'{official}model.norm.', f'{ours}{last_norm}.'))
-
-
-def strided_rows(official: str, ours: str) -> Rows:
-    """Rows of ``StridedTransformer``."""
-    layer, our_layer = f'{official}model.layers.{{i}}.', f'{ours}layers.{{i}}.'
-    positions = [(f'{official}model.pos_embedding_{number + 1}', f'{ours}positions.{number}') for number in range(3)]
-    return (*positions, *_attention_rows(layer, our_layer),
-            (f'{layer}feed_forward.w_1.', f'{our_layer}fc.', ONE_TAP),
-            (f'{layer}feed_forward.w_2.', f'{our_layer}conv.', TAPS),
-            *norm_rows(f'{official}model.norm.', f'{ours}norm.'))
-
-
-def output_rows(official: str, ours: str) -> Rows:
-    """Rows of ``FrameLinear``."""
-    return (f'{official}0.', f'{ours}norm.'), (f'{official}1.', f'{ours}fc.', ONE_TAP)
-
-
-def _attention_rows(layer: str, our_layer: str) -> Rows:
-    """Attention and the norms of a layer; q, k and v are joined by ``join_qkv``."""
-    parts = [(f'{layer}self_attn.linears.{number}.', f'{our_layer}attn.{part}.')
-             for number, part in enumerate(('q', 'k', 'v', 'proj'))]
-    norms = [row for number in (0, 1)
-             for row in norm_rows(f'{layer}sublayer.{number}.norm.', f'{our_layer}norm{number + 1}.')]
-    return *parts, *norms
-
+from motionbert_mm.checkpoints.official import Rows
+from motionbert_mm.checkpoints.official_blocks import (
+    LIFTER,
+    TOKEN,
+    XY,
+    XYZ,
+    OfficialNetwork,
+    encoder_sizes,
+    get_weight,
+    lifter_parts,
+    norm_rows,
+    normed_linear_rows,
+    output_rows,
+    residual_rows,
+    transformer_rows,
+    transformer_sizes,
+)
 
 # What both stages have: SEM and TEM.
-PSTMO_ENCODER: Rows = (*normed_linear_rows('encoder.', 'backbone.expand.'), *residual_rows('encoder.', 'backbone.'),
-                       ('Transformer.pos_embedding', 'backbone.frame_embed'),
-                       *transformer_rows('Transformer.', 'backbone.'))
-# Stage II: MOFA and the heads. Official model/stmo.py.
-PSTMO_LIFTER: Rows = (*strided_rows('Transformer_reduce.', 'neck.transformer.'),
-                      *output_rows('fcn.', 'heads.centre.output.'), *output_rows('fcn_1.', 'heads.frames.output.'))
-# The refine module, which the official code saves in a file of its own. Official model/block/refine.py.
-PSTMO_REFINE: Rows = (('post_refine.', 'heads.centre.refine.weights.'),)
+ENCODER: Rows = (*normed_linear_rows('encoder.', 'backbone.expand.'), *residual_rows('encoder.', 'backbone.'),
+                 ('Transformer.pos_embedding', 'backbone.frame_embed'),
+                 *transformer_rows('Transformer.', 'backbone.'))
 # Stage I: tokens and decoder. Official model/stmo_pretrain.py.
-PSTMO_MASKED: Rows = (('spatial_mask_token', 'backbone.joint_token', TOKEN),
-                      *norm_rows('encoder_LN.', 'heads.masked.norm.'),
-                      ('encoder_to_decoder.', 'heads.masked.project.'),
-                      ('mask_token', 'heads.masked.frame_token', TOKEN),
-                      ('dec_pos_embedding', 'heads.masked.frame_embed'),
-                      *transformer_rows('Transformer_dec.', 'heads.masked.', 'last_norm'),
-                      *output_rows('fcn_dec.', 'heads.masked.output.'))
-PSTMO: Rows = (*PSTMO_ENCODER, *PSTMO_LIFTER, *PSTMO_REFINE, *PSTMO_MASKED)
-
-_PART = re.compile(r'(.*\battn\.)([qkv])\.(weight|bias)')
-_JOINED = re.compile(r'(.*\battn\.)qkv\.(weight|bias)')
+MASKED: Rows = (('spatial_mask_token', 'backbone.joint_token', TOKEN),
+                *norm_rows('encoder_LN.', 'neck.norm.'),
+                ('encoder_to_decoder.', 'neck.project.'),
+                ('mask_token', 'neck.frame_token', TOKEN),
+                ('dec_pos_embedding', 'neck.frame_embed'),
+                *transformer_rows('Transformer_dec.', 'heads.masked.output.', 'last_norm'),
+                *output_rows('fcn_dec.', 'heads.masked.output.'))
 
 
-def pstmo_to_ours(state_dict: Mapping[str, Tensor]) -> tuple[dict, list[str]]:
-    """Return official weights (keys without prefix) under our names, and the keys that have none.
-
-    Raises:
-        ValueError: query, key and value of a layer do not fit together.
-    """
-    renamed, unmatched = rename_keys(state_dict, PSTMO)
-    return join_qkv(renamed), unmatched
-
-
-def pstmo_to_official(state_dict: Mapping[str, Tensor]) -> tuple[dict, list[str]]:
-    """Return our weights under the official names, and the keys that have none."""
-    return rename_keys(split_qkv(state_dict), PSTMO, reverse=True)
-
-
-def join_qkv(state_dict: Mapping[str, Tensor]) -> dict:
-    """Join the maps ``attn.q``, ``attn.k`` and ``attn.v`` to ``attn.qkv``; without all three there is none.
-
-    Raises:
-        ValueError: the three differ in shape.
-    """
-    joined = {}
-    for key, value in state_dict.items():
-        match = _PART.fullmatch(key)
-        if match is None:
-            joined[key] = value
-            continue
-        parts = [state_dict.get(f'{match[1]}{part}.{match[3]}') for part in 'qkv']
-        if match[2] == 'q' and all(part is not None for part in parts):
-            if len({part.shape for part in parts}) > 1:
-                shapes = ', '.join(str(tuple(part.shape)) for part in parts)
-                raise ValueError(f'{match[3]} of query, key and value of {match[1][:-1]} have the shapes {shapes}, '
-                                 'expected the same for all')
-            joined[f'{match[1]}qkv.{match[3]}'] = torch.cat(parts)
-    return joined
-
-
-def split_qkv(state_dict: Mapping[str, Tensor]) -> dict:
-    """Undo ``join_qkv``."""
-    split = {}
-    for key, value in state_dict.items():
-        match = _JOINED.fullmatch(key)
-        if match is None:
-            split[key] = value
-        else:
-            split.update({f'{match[1]}{part}.{match[2]}': chunk.clone() for part, chunk in zip('qkv', value.chunk(3))})
-    return split
-
-
-def pstmo_model_config(state_dict: Mapping[str, Tensor], *, skeleton: str = 'h36m') -> dict:
+def pstmo_model_config(state_dict: Mapping[str, Tensor], *, skeleton: Optional[str] = None) -> dict:
     """Read the sizes of a P-STMO model off its official weights.
 
     Args:
         state_dict: official keys without prefix, of stage I or stage II; in stage II those of the refine module may be
             among them.
-        skeleton: joint set of inputs and outputs, which the weights do not tell.
+        skeleton: joint set of inputs and outputs, which the weights do not tell; None is that of Human3.6M.
 
     Returns:
         A ``MotionModel`` config without losses: in stage II backbone, ``StridedReduction`` and the heads ``frames`` and
-        ``centre``, in stage I backbone and the head ``masked``.
+        ``centre``, in stage I backbone, ``RestoreFrames`` and the head ``masked``.
 
     Raises:
         ValueError: no model of either stage, or keys missing that tell a size.
     """
     is_lifter, is_masked = 'fcn.1.weight' in state_dict, 'fcn_dec.1.weight' in state_dict
-    if is_lifter == is_masked:
+    if is_lifter == is_masked or 'encoder.fc_1.weight' not in state_dict:
         raise ValueError('no P-STMO model found: expected the keys of stage II (encoder., Transformer., '
                          'Transformer_reduce., fcn., fcn_1.) or of stage I (encoder., Transformer., Transformer_dec., '
                          f'fcn_dec.), got {sorted(map(str, state_dict))[:10]}')
-    outputs = len(_get(state_dict, 'fcn.1.weight' if is_lifter else 'fcn_dec.1.weight'))
+    outputs = len(state_dict['fcn.1.weight' if is_lifter else 'fcn_dec.1.weight'])
     num_joints = outputs // (XYZ if is_lifter else XY)
-    max_frames, dim = _get(state_dict, 'Transformer.pos_embedding').shape[1:]
-    hidden_dim, num_inputs = _get(state_dict, 'encoder.fc_1.weight').shape[:2]
+    num_inputs = state_dict['encoder.fc_1.weight'].shape[1]
     backbone = dict(type='PSTMOEncoder', in_channels=num_inputs // max(num_joints, 1), num_joints=num_joints,
-                    max_frames=max_frames, dim=dim, depth=_count(state_dict, 'Transformer.model.layers.'),
-                    num_heads=NUM_HEADS, mlp_ratio=_mlp_ratio(state_dict, 'Transformer.'), hidden_dim=hidden_dim,
-                    num_blocks=_count(state_dict, 'encoder.layers.'), has_joint_token=is_masked)
-    model = dict(type='MotionModel', skeleton=skeleton, backbone=backbone)
-    if is_masked:
-        return dict(model, heads=dict(masked=dict(
-            type='MaskedPoseHead', num_joints=num_joints, out_channels=XY, max_frames=max_frames,
-            dim=_get(state_dict, 'dec_pos_embedding').shape[-1],
-            depth=_count(state_dict, 'Transformer_dec.model.layers.'), num_heads=NUM_HEADS,
-            mlp_ratio=_mlp_ratio(state_dict, 'Transformer_dec.'))))
-    neck = dict(type='StridedReduction', num_frames=max_frames, num_heads=NUM_HEADS,
-                mlp_ratio=_mlp_ratio(state_dict, 'Transformer_reduce.'))
-    frames = dict(type='FramePoseHead', num_joints=num_joints, out_channels=XYZ, source='frames')
-    centre = dict(frames, source='centre', centre=True)
-    if any(key.startswith('post_refine.') for key in state_dict):
-        centre = dict(type='RefinedPoseHead', num_joints=num_joints, source='centre')
-    return dict(model, neck=neck, heads=dict(frames=frames, centre=centre), predicts=['centre'])
+                    has_joint_token=is_masked,
+                    **encoder_sizes(state_dict, first='encoder.', blocks='encoder.', transformer='Transformer.'))
+    model = dict(type='MotionModel', skeleton=skeleton or 'h36m', backbone=backbone)
+    if is_lifter:
+        return dict(model, **lifter_parts(state_dict, num_joints=num_joints, num_frames=backbone['max_frames']))
+    neck = dict(type='RestoreFrames', max_frames=backbone['max_frames'],
+                out_channels=get_weight(state_dict, 'dec_pos_embedding').shape[-1])
+    head = dict(type='MaskedPoseHead', num_joints=num_joints, **transformer_sizes(state_dict, 'Transformer_dec.'))
+    return dict(model, neck=neck, heads=dict(masked=head))
 
 
-def check_official_options(model: Mapping) -> None:
-    """Refuse a model that has the official weights' shapes, but would be another network in the official code.
-
-    Args:
-        model: ``MotionModel`` config.
-
-    Raises:
-        ValueError: an option without a place in official weights, at another value than the official one.
-    """
-    neck = model.get('neck') or {}
-    expected = [(part, 'num_heads', NUM_HEADS) for part in (model['backbone'], neck, *model['heads'].values())]
-    expected += [(neck, 'centred', False), (neck, 'strides', STRIDES.get(neck.get('num_frames', 243)))]
-    for part, name, official in expected:
-        value = part.get(name)
-        value = tuple(value) if isinstance(value, list) else value
-        if value not in (None, official):
-            raise ValueError(f'this {part["type"]} has {name}={value}, the official one {official}, and official '
-                             f'weights do not tell; only a model trained with {name}={official} can go back')
-
-
-def _get(state_dict: Mapping[str, Tensor], key: str) -> Tensor:
-    if key not in state_dict:
-        raise ValueError(f'the official key {key} is missing, which tells a size of the model')
-    return state_dict[key]
-
-
-def _count(state_dict: Mapping[str, Tensor], prefix: str) -> int:
-    """Return the number of layers under a prefix."""
-    return 1 + max((int(key[len(prefix):].split('.')[0]) for key in state_dict if key.startswith(prefix)), default=-1)
-
-
-def _mlp_ratio(state_dict: Mapping[str, Tensor], prefix: str) -> float:
-    return find_mlp_ratio(_get(state_dict, f'{prefix}model.layers.0.feed_forward.w_1.weight'))
+PSTMO = OfficialNetwork((*ENCODER, *LIFTER, *MASKED), pstmo_model_config)

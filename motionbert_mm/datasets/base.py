@@ -47,20 +47,25 @@ class MotionDataset(Dataset):
         exclude: shell patterns of clip names to leave out.
         valid_only: with ``window=dict(kind='centre', ...)``, make windows around valid frames only. Official: the test
             protocol of MPI-INF-3DHP.
+        fraction: share of each clip that is used, for trainings on less data: ``round(fraction * length)`` consecutive
+            frames, at least one, whose place is drawn by ``seed`` and the clip's name. Windows lie inside that part.
+            Differs from official (MPM): there the place follows from the clip's length.
         num_persons: M; None is the most of any clip. Absent persons are zero and not visible.
         test_mode: draw the same numbers in every epoch.
         seed: of the random draws, besides that of the run (``StepSeedHook``).
 
     Raises:
         FileNotFoundError, ValueError: see ``MotionStore``.
-        ValueError: no clip or window is left, an array is missing, or joints or frames do not fit.
+        ValueError: no clip or window is left, a fraction outside 0..1, an array is missing, or joints or frames do not
+            fit.
     """
 
     def __init__(self, data_root: str, *, window: dict, input_2d: Optional[str] = 'detected',
                  targets: Sequence[str] = ('keypoints_3d',), pipeline: Sequence[dict] = (),
                  pipeline_changes: Optional[Mapping[str, Optional[dict]]] = None,
                  include: Sequence[str] = (), exclude: Sequence[str] = (), valid_only: bool = False,
-                 num_persons: Optional[int] = None, test_mode: bool = False, seed: int = 0) -> None:
+                 fraction: float = 1.0, num_persons: Optional[int] = None, test_mode: bool = False,
+                 seed: int = 0) -> None:
         self.store = MotionStore(data_root)
         self.skeleton = get_skeleton(self.store.skeleton)
         if input_2d not in INPUT_ARRAYS:
@@ -72,10 +77,12 @@ class MotionDataset(Dataset):
             raise ValueError(f'{data_root}: include={list(include)} and exclude={list(exclude)} leave none of its '
                              f'{len(self.store.clips)} clips, e.g. {self.store.clips[0].name!r}')
         self.num_persons = num_persons or max(clip.persons for clip in self.clips)
+        parts = [_choose_part(clip, fraction, seed) for clip in self.clips]
         if valid_only:
-            window = {**window, 'centres': [self._valid_frames(clip) for clip in self.clips]}
-        self.windows = WindowPlan([clip.length for clip in self.clips], **window)
-        self._clip_rows = np.array([[clip.start, clip.length, clip.persons] for clip in self.clips])
+            window = {**window, 'centres': [self._valid_frames(*part) for part in zip(self.clips, parts)]}
+        self.windows = WindowPlan([len(part) for part in parts], **window)
+        self._clip_rows = np.array([[clip.start, clip.length, clip.persons, part.start]
+                                    for clip, part in zip(self.clips, parts)])
         self._clip_meta = _columns(self.clips, self.store)
         self.pipeline: list[Callable] = [build(TRANSFORMS, step) for step in change_steps(pipeline, pipeline_changes)]
         self.test_mode, self.seed = test_mode, seed
@@ -96,7 +103,7 @@ class MotionDataset(Dataset):
 
     def __getitem__(self, index: int) -> dict:
         """Return one sample: ``__getitems__([index])`` without the batch axis."""
-        return {key: _first(value) for key, value in self.__getitems__([index]).items()}
+        return without_batch_axis(self.__getitems__([index]))
 
     def __getitems__(self, indices: Sequence[int]) -> dict:
         """Return a batch: a dict of arrays whose first axis is the batch, and metainfo."""
@@ -111,7 +118,8 @@ class MotionDataset(Dataset):
     def gather(self, indices: np.ndarray, rng: np.random.Generator) -> dict:
         """Read windows (B,) from the store, before any transform."""
         clips, frames, is_inside = self.windows.frames(indices, rng)  # (B,), (B, T), (B, T)
-        start, length, persons = self._clip_rows[clips].T[..., None, None]  # each (B, 1, 1)
+        start, length, persons, first = self._clip_rows[clips].T[..., None, None]  # each (B, 1, 1)
+        frames = frames + first[:, 0]
         person = np.arange(self.num_persons)[:, None]  # (M, 1)
         is_there = person < persons  # (B, M, 1)
         rows = start + np.where(is_there, person, 0) * length + frames[:, None]  # (B, M, T)
@@ -133,14 +141,14 @@ class MotionDataset(Dataset):
             meta[ACTIVITY] = self.store.gather(ACTIVITY, rows[:, 0]).astype(np.int64)  # (B, T)
         return {**results, **meta, 'frame_ids': frames, 'skeleton': self.skeleton.name}
 
-    def _valid_frames(self, clip: Clip) -> np.ndarray:
-        """Return the frames of a clip that are valid for somebody."""
+    def _valid_frames(self, clip: Clip, part: range) -> np.ndarray:
+        """Return the frames that are valid for somebody, counted from the start of a part of a clip."""
         if VALID not in self.store.arrays:
             raise ValueError(f'valid_only asks for windows around valid frames, but {self.store.path} has no array '
                              f'{VALID}; it holds {sorted(self.store.arrays)}. Set valid_only=False, or convert a data '
                              'set that has such frames')
         valid = self.store.arrays[VALID][clip.start:clip.start + clip.persons * clip.length]
-        return np.flatnonzero(valid.reshape(clip.persons, clip.length).any(axis=0))
+        return np.flatnonzero(valid.reshape(clip.persons, clip.length).any(axis=0)[part.start:part.stop])
 
     def _check_arrays(self) -> None:
         needed = [*self.targets, *(name for name in INPUT_ARRAYS[self.input_2d] if name)]
@@ -180,6 +188,18 @@ def change_steps(pipeline: Sequence[dict], changes: Optional[Mapping[str, Option
             if changes.get(name, step) is not None]
 
 
+def _choose_part(clip: Clip, fraction: float, seed: int) -> range:
+    """Return the frames of a clip that are used."""
+    if not 0.0 < fraction <= 1.0:
+        raise ValueError(f'fraction is the share of each clip that is used, above 0 and at most 1, got {fraction}')
+    length = max(1, round(clip.length * fraction))
+    if length == clip.length:
+        return range(length)
+    rng = np.random.default_rng([seed, zlib.crc32(clip.name.encode())])
+    start = int(rng.integers(clip.length - length, endpoint=True))
+    return range(start, start + length)
+
+
 def _is_selected(name: str, include: Sequence[str], exclude: Sequence[str]) -> bool:
     is_in = not include or any(fnmatch(name, pattern) for pattern in include)
     return is_in and not any(fnmatch(name, pattern) for pattern in exclude)
@@ -204,8 +224,8 @@ def _zero_absent(values: np.ndarray, is_there: np.ndarray) -> np.ndarray:
     return values * is_there.reshape(*is_there.shape, *(1,) * (values.ndim - 3)).astype(values.dtype)
 
 
-def _first(value: Any) -> Any:
-    """Drop the batch axis of one entry of a batch."""
+def without_batch_axis(value: Any) -> Any:
+    """Return the one sample of a batch, or of one entry of it."""
     if isinstance(value, dict):
-        return {key: _first(entry) for key, entry in value.items()}
+        return {key: without_batch_axis(entry) for key, entry in value.items()}
     return value if isinstance(value, str) else copy.copy(value[0])

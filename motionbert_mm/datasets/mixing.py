@@ -1,9 +1,11 @@
-"""Training on several sources: the concatenation of data sets, and the order of their batches.
+"""Training on several sources whose batches stay apart, and the order of these batches.
 
-A batch never mixes sources: their windows differ in length and in what is known about them.
+A batch of ``MixedDataset`` never mixes sources: their windows differ in length and in what is known about them. Sources
+that agree in both can share batches in a ``JoinedDataset``, see ``joining.py``.
 """
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Optional, Union
 
@@ -15,23 +17,29 @@ from motionbert_mm.registry import DATA_SAMPLERS, DATASETS, build
 Order = Union[str, Sequence[Union[str, Sequence[str]]]]
 
 
-@DATASETS.register_module()
-class MixedDataset(Dataset):
-    """Several data sets one after the other, each fetched by its own pipeline.
+class SourceSet(Dataset):
+    """Named data sets whose samples are numbered one data set after the other, by name.
 
     Args:
-        datasets: name -> config of a data set with batched fetch (``MotionDataset``).
+        datasets: name -> config of a data set with batched fetch (``MotionDataset``). None leaves a source out that an
+            inherited config names.
 
     Raises:
-        ValueError: no data set.
+        ValueError: no data set, or one without samples.
     """
 
-    def __init__(self, datasets: Mapping[str, dict]) -> None:
+    def __init__(self, datasets: Mapping[str, Optional[dict]]) -> None:
+        datasets = {name: config for name, config in datasets.items() if config is not None}
         if not datasets:
-            raise ValueError('MixedDataset needs at least one data set, got none; name them in dataset.datasets')
+            raise ValueError(f'{type(self).__name__} needs at least one data set, got none; name them in '
+                             'dataset.datasets')
         # By name, since MMEngine sorts the keys of a config whenever it writes one.
         self.datasets = {name: build(DATASETS, datasets[name]) for name in sorted(datasets)}
-        self.ends = np.cumsum([len(dataset) for dataset in self.datasets.values()])
+        lengths = [len(dataset) for dataset in self.datasets.values()]
+        if not all(lengths):
+            empty = [name for name, length in zip(self.datasets, lengths) if not length]
+            raise ValueError(f'{", ".join(empty)} has no samples; leave it out of dataset.datasets')
+        self.ends = np.cumsum(lengths)
 
     @property
     def metainfo(self) -> dict:
@@ -52,26 +60,85 @@ class MixedDataset(Dataset):
     def __len__(self) -> int:
         return int(self.ends[-1])
 
+    def locate(self, indices: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Return for indices (B,) the numbers of their sources, and their indices within these.
+
+        Raises:
+            IndexError: an index of no sample.
+        """
+        indices = np.asarray(indices, np.int64)
+        sources = np.searchsorted(self.ends, indices, side='right')
+        if indices.min() < 0 or sources.max() >= len(self.ends):
+            raise IndexError(f'samples {indices.min()}..{indices.max()} were asked for, but there are {len(self)}')
+        starts = np.append(0, self.ends[:-1])
+        return sources, indices - starts[sources]
+
+
+@DATASETS.register_module()
+class MixedDataset(SourceSet):
+    """Several data sets one after the other, each fetched by its own pipeline; a batch is of one of them.
+
+    Notes in the metainfo of a batch its ``source`` and the source's ``loss_weight``, which ``MotionModel`` reads.
+
+    Args:
+        datasets: name -> config of a data set with batched fetch, whose pipeline ends with ``PackInputs``; None leaves
+            it out.
+        loss_weights: name of a source -> factor on all losses of its batches; sources that are not named, 1. MPM:
+            ``dict(m2m=5, m3m=2, m2l=1)``, one source for each of its tasks.
+
+    Raises:
+        ValueError: no data set, one without samples, or a weight that is negative, not finite or of no source; when
+            called, a batch of several sources.
+        TypeError: when called, a batch without metainfo.
+    """
+
+    def __init__(self, datasets: Mapping[str, Optional[dict]],
+                 loss_weights: Optional[Mapping[str, float]] = None) -> None:
+        super().__init__(datasets)
+        weights = dict(loss_weights or {})
+        check_names(weights, self.datasets)
+        for name, weight in weights.items():
+            if not isinstance(weight, (int, float)) or not 0 <= weight < math.inf:
+                raise ValueError(f'the loss weight of {name} is {weight!r}, expected a finite number of at least 0; '
+                                 'change dataset.loss_weights')
+        self.loss_weights = {name: float(weights.get(name, 1.0)) for name in self.datasets}
+
     def __getitem__(self, index: int) -> dict:
         """Return one sample."""
-        source, number = self._locate(np.array([index]))
-        return source[number[0]]
+        (source,), (number,) = self.locate([index])
+        name = list(self.datasets)[source]
+        return self._with_notes(self.datasets[name][int(number)], name)
 
     def __getitems__(self, indices: Sequence[int]) -> dict:
         """Return a batch, whose indices must belong to one source."""
-        source, numbers = self._locate(np.asarray(indices, np.int64))
-        return source.__getitems__(numbers)
-
-    def _locate(self, indices: np.ndarray) -> tuple[Dataset, np.ndarray]:
-        places = np.searchsorted(self.ends, indices, side='right')
-        if indices.min() < 0 or places.max() >= len(self.ends):
-            raise IndexError(f'samples {indices.min()}..{indices.max()} were asked for, but there are {len(self)}')
-        if (places != places[0]).any():
-            names = np.array(list(self.datasets))[np.unique(places)]
+        sources, numbers = self.locate(indices)
+        names = [list(self.datasets)[source] for source in np.unique(sources)]
+        if len(names) > 1:
             raise ValueError(f'a batch asks for samples of {", ".join(names)} at once; set train_dataloader.'
-                             "batch_sampler=dict(type='SourceBatchSampler'), which keeps sources apart")
-        source = list(self.datasets.values())[places[0]]
-        return source, indices - (self.ends[places[0]] - len(source))
+                             "batch_sampler=dict(type='SourceBatchSampler'), which keeps sources apart, or use a "
+                             'JoinedDataset, which joins them')
+        return self._with_notes(self.datasets[names[0]].__getitems__(numbers), names[0])
+
+    def _with_notes(self, packed: dict, name: str) -> dict:
+        """Note the source in a batch, or in a sample."""
+        check_packed(packed, name)
+        notes = dict(source=name, loss_weight=self.loss_weights[name])
+        return {**packed, 'metainfo': {**packed['metainfo'], **notes}}
+
+
+def check_packed(packed: dict, name: str) -> None:
+    """Refuse what the pipeline of a source gives if ``PackInputs`` did not make it."""
+    if not isinstance(packed, dict) or not {'inputs', 'fields', 'metainfo'} <= set(packed):
+        got = f'a dict with {", ".join(map(str, packed))}' if isinstance(packed, dict) else f'a {type(packed).__name__}'
+        raise TypeError(f"source {name!r} gives {got}, expected inputs, fields and metainfo; end its pipeline with "
+                        "dict(type='PackInputs')")
+
+
+def check_names(names: Mapping, sources: Mapping) -> None:
+    """Refuse names that are not those of sources."""
+    unknown = sorted(set(names) - set(sources))
+    if unknown:
+        raise ValueError(f'{", ".join(unknown)}: no such source; the data set has {", ".join(sources)}')
 
 
 @DATA_SAMPLERS.register_module()
@@ -86,9 +153,11 @@ class SourceBatchSampler(Sampler):
         batch_size: samples per batch and process.
         order: 'proportional' shuffles the batches of all sources, so that each is met in proportion to its size. A list
             takes one after the other, as official MotionBERT does: each entry is a source, or a list of sources
-            whose batches are shuffled together, e.g. ``['posetrack', 'instavariety', ['amass', 'h36m']]``.
-        repeats: how often a source is gone through in an epoch; sources that are not named, once. Changes the
-            proportions.
+            whose batches are shuffled together, e.g. ``['posetrack', 'instavariety', ['amass', 'h36m']]``. 'cycle'
+            takes one batch of each source in turn, by name, until the source with the most batches has been gone
+            through; the others begin anew, shuffled anew. MPM (section 3.3): tasks with the same frequency.
+        repeats: how often a source is gone through in an epoch, at least; sources that are not named, once. Changes the
+            proportions, but of 'cycle' the length of the epoch.
 
     Raises:
         TypeError: the data set is no ``MixedDataset``.
@@ -102,9 +171,10 @@ class SourceBatchSampler(Sampler):
             raise TypeError(f'SourceBatchSampler orders the sources of a MixedDataset, got {type(dataset).__name__}; '
                             'without batch_sampler the Runner makes ordinary batches')
         self.sampler, self.batch_size, self.ranges = sampler, batch_size, dataset.ranges
-        self.passes = self._passes(order)
+        self.cycles = order == 'cycle'
+        self.passes = [] if self.cycles else self._passes(order)
         self.repeats = dict(repeats or {})
-        self._check_names(self.repeats)
+        check_names(self.repeats, self.ranges)
         if min(self.repeats.values(), default=1) < 1:
             raise ValueError(f'repeats must be at least 1, got {self.repeats}; leave the source out of the data set')
         self.first_epochs: dict[str, int] = {}
@@ -112,7 +182,7 @@ class SourceBatchSampler(Sampler):
 
     def begin_later(self, first_epochs: Mapping[str, int]) -> None:
         """Leave sources out before an epoch; see ``CurriculumHook``."""
-        self._check_names(first_epochs)
+        check_names(first_epochs, self.ranges)
         self.first_epochs = dict(first_epochs)
         if not self.sources(0):
             raise ValueError(f'no source is left for the first epoch; all of {list(self.ranges)} begin later')
@@ -123,7 +193,8 @@ class SourceBatchSampler(Sampler):
 
     def num_batches(self, epoch: int) -> int:
         """Number of batches of an epoch."""
-        return sum(self.repeats.get(name, 1) * -(-self._share(name) // self.batch_size) for name in self.sources(epoch))
+        counts = [self.repeats.get(name, 1) * -(-self._share(name) // self.batch_size) for name in self.sources(epoch)]
+        return max(counts) * len(counts) if self.cycles else sum(counts)
 
     def skip(self, num_batches: int) -> None:
         """Leave out the first batches of the next pass, and of that one only."""
@@ -134,22 +205,39 @@ class SourceBatchSampler(Sampler):
 
     def __iter__(self) -> Iterator[list[int]]:
         rng = np.random.default_rng([self.sampler.seed, self.sampler.epoch])
-        sources = set(self.sources(self.sampler.epoch))
+        sources = self.sources(self.sampler.epoch)
+        batches = self._take_turns(sources, rng) if self.cycles else self._go_through(sources, rng)
+        skip, self._skip = self._skip, 0
+        for batch in batches[skip:]:
+            yield batch.tolist()
+
+    def _go_through(self, sources: Sequence[str], rng: np.random.Generator) -> list[np.ndarray]:
+        """Shuffle the batches of the sources of each pass."""
         batches = []
         for names in self.passes:
             together = [batch for name in names if name in sources
                         for _ in range(self.repeats.get(name, 1)) for batch in self._deal(name, rng)]
             batches += [together[place] for place in rng.permutation(len(together))]
-        skip, self._skip = self._skip, 0
-        yield from batches[skip:]
+        return batches
 
-    def _deal(self, name: str, rng: np.random.Generator) -> list[list[int]]:
+    def _take_turns(self, sources: Sequence[str], rng: np.random.Generator) -> list[np.ndarray]:
+        """Take one batch of each source after the other, round by round."""
+        rounds = self.num_batches(self.sampler.epoch) // len(sources)
+        rows = []
+        for name in sources:
+            row: list = []
+            while len(row) < rounds:
+                row += self._deal(name, rng)
+            rows.append(row[:rounds])
+        return [batch for turn in zip(*rows) for batch in turn]
+
+    def _deal(self, name: str, rng: np.random.Generator) -> list[np.ndarray]:
         """Shuffle a source and cut this process's share into batches."""
         indices = np.asarray(self.ranges[name])
         # Cyclic, so that every process gets equally many.
         dealt = np.resize(rng.permutation(indices), self._share(name) * self.sampler.world_size)
         own = dealt[self.sampler.rank::self.sampler.world_size]
-        return [own[start:start + self.batch_size].tolist() for start in range(0, len(own), self.batch_size)]
+        return [own[start:start + self.batch_size] for start in range(0, len(own), self.batch_size)]
 
     def _share(self, name: str) -> int:
         return -(-len(self.ranges[name]) // self.sampler.world_size)
@@ -160,11 +248,6 @@ class SourceBatchSampler(Sampler):
             return [list(self.ranges)]
         passes = [[entry] if isinstance(entry, str) else list(entry) for entry in order if not isinstance(order, str)]
         if sorted(name for names in passes for name in names) != list(self.ranges):
-            raise ValueError(f"order is {order!r}, expected 'proportional' or a list of passes that names each of "
-                             f'{", ".join(self.ranges)} once')
+            raise ValueError(f"order is {order!r}, expected 'proportional', 'cycle' or a list of passes that names "
+                             f'each of {", ".join(self.ranges)} once')
         return passes
-
-    def _check_names(self, names: Mapping[str, int]) -> None:
-        unknown = sorted(set(names) - set(self.ranges))
-        if unknown:
-            raise ValueError(f'{", ".join(unknown)}: no such source; the data set has {", ".join(self.ranges)}')

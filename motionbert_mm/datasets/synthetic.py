@@ -8,10 +8,10 @@ from __future__ import annotations
 import shutil
 import tempfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Union
+from typing import Optional, Union
 
 import numpy as np
 from tqdm import tqdm
@@ -190,12 +190,13 @@ class SyntheticDataset(MotionDataset):
     def __init__(self, data_root: str, *, num_clips: int, window: dict, num_frames: int = 90, fps: float = 30.0,
                  split: str = 'train', clip_seed: int = 0, input_2d: str = 'detected',
                  targets: Sequence[str] = ('keypoints_3d',), pipeline: Sequence[dict] = (),
-                 include: Sequence[str] = (), exclude: Sequence[str] = (), test_mode: bool = False,
-                 seed: int = 0) -> None:
+                 pipeline_changes: Optional[Mapping[str, Optional[dict]]] = None, include: Sequence[str] = (),
+                 exclude: Sequence[str] = (), test_mode: bool = False, seed: int = 0) -> None:
         path = find_or_make_store(data_root, num_clips=num_clips, num_frames=num_frames, fps=fps, seed=clip_seed,
                                   split=split)
         super().__init__(str(path), window=window, input_2d=input_2d, targets=targets, pipeline=pipeline,
-                         include=include, exclude=exclude, test_mode=test_mode, seed=seed)
+                         pipeline_changes=pipeline_changes, include=include, exclude=exclude, test_mode=test_mode,
+                         seed=seed)
 
     @property
     def metainfo(self) -> dict:

@@ -71,11 +71,17 @@ def check_loaders(config: Config) -> None:
         loader = config.get(f'{stage}_dataloader') or {}
         place = f'config.{stage}_dataloader'
         refuse_unknown_keys(loader, DataLoader, place, extra=('num_batch_per_epoch',))
-        dataset = loader.get('dataset', {})
-        sources = dataset.get('datasets') or {'': dataset}
-        for name, source in sources.items():
-            inner = f'.datasets.{name}' if name else ''
-            refuse_unknown_keys(source.get('window', {}), WindowPlan, f'{place}.dataset{inner}.window')
+        for inner, source in _sources(loader.get('dataset', {}), f'{place}.dataset'):
+            refuse_unknown_keys(source.get('window', {}), WindowPlan, f'{inner}.window')
+
+
+def _sources(dataset: Mapping[str, Any], place: str) -> Iterator[tuple[str, Mapping]]:
+    """Yield place and config of a data set, or of all that it is mixed or joined of."""
+    if not dataset.get('datasets'):
+        yield place, dataset
+    for name, source in (dataset.get('datasets') or {}).items():
+        if source is not None:
+            yield from _sources(source, f'{place}.datasets.{name}')
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import Callable, Optional, Union
 
 import numpy as np
 
+from motionbert_mm.geometry.filling import interpolate_gaps, without_nan
 from motionbert_mm.io.joint_order import implausible_order, plausible_skeletons
 from motionbert_mm.io.keypoint_json import DetectionFile, choose_track, place_on_frames, read_detections
 from motionbert_mm.io.openpose import OPENPOSE_SKELETONS, is_openpose_folder, read_openpose
@@ -30,8 +31,8 @@ class KeypointTrack:
     """One person's 2D keypoints on a gapless frame axis.
 
     Attributes:
-        keypoints: (F, J, 2) float32 px, origin top left.
-        confidence: (F, J) float32 in 0..1; 0 where a joint or frame was not detected but interpolated.
+        keypoints: (F, J, 2) float32 px, origin top left, finite.
+        confidence: (F, J) float32 in 0..1; 0 where a joint or frame is missing in the file and was interpolated.
         frame_ids: (F,) int, as numbered by the file.
         track_id: id of the person in the file; None where it has none.
         skeleton: name of the joint set; None for an array read without naming one.
@@ -52,9 +53,9 @@ def read_keypoints(path: Union[str, Path], *, skeleton: Optional[str] = None,
 
     Accepted: ``.npy`` with (F, J, 2) or (F, J, 3), x, y in pixels and the confidence as third channel; ``.npz`` with
     ``keypoints`` of that shape and, if wanted, ``confidence`` (F, J) and ``frame_ids`` (F,); ``.json`` of
-    AlphaPose or in COCO style; a folder of one OpenPose JSON per frame. Images of a detector without the person are
-    interpolated with confidence 0, and so are single joints at confidence 0. Several persons without identities are
-    linked over time (``io.tracking``).
+    AlphaPose or in COCO style; a folder of one OpenPose JSON per frame. A joint is missing in a frame where its
+    coordinates are NaN or its confidence is 0, or where the detector did not find the person: it gets confidence 0 and
+    an interpolated place. Several persons without identities are linked over time (``io.tracking``).
 
     Args:
         path: the file or folder.
@@ -68,8 +69,8 @@ def read_keypoints(path: Union[str, Path], *, skeleton: Optional[str] = None,
     Raises:
         FileNotFoundError: there is no such file.
         KeyError: unknown skeleton; the message lists the known ones.
-        ValueError: empty, truncated or unreadable file, another number of joints, NaN, coordinates that are not
-            pixels, or joints in an order that is implausible for the skeleton.
+        ValueError: empty, truncated or unreadable file, another number of joints, infinity, no joint in any frame,
+            coordinates that are not pixels, or joints in an order that is implausible for the skeleton.
     """
     path = Path(path)
     target = None if skeleton is None else get_skeleton(skeleton)
@@ -134,9 +135,9 @@ def _from_arrays(path: Path, arrays: dict, skeleton: Optional[Skeleton],
         if value.shape != shape or value.dtype.kind not in 'fiub':
             raise ValueError(f'{path}: {name} has shape {value.shape} and dtype {value.dtype}; expected numbers of '
                              f'shape {shape} to go with keypoints of shape {points.shape}')
-    return KeypointTrack(keypoints=points[..., :2].astype(np.float32), confidence=confidence.astype(np.float32),
-                         frame_ids=frame_ids.astype(np.int64), track_id=None,
-                         skeleton=None if skeleton is None else skeleton.name)
+    keypoints, confidence = without_nan(points[..., :2].astype(np.float32), confidence.astype(np.float32))
+    return KeypointTrack(keypoints=keypoints, confidence=confidence, frame_ids=frame_ids.astype(np.int64),
+                         track_id=None, skeleton=None if skeleton is None else skeleton.name)
 
 
 def _read_people(path: Path, skeleton: Optional[Skeleton], track: Optional[Union[int, str]]) -> KeypointTrack:
@@ -205,40 +206,35 @@ def _names_with(num_joints: int) -> str:
 
 
 def check_numbers(path: Path, track: KeypointTrack, skeleton: Optional[Skeleton]) -> None:
-    """Refuse NaN, scores that are none and coordinates that are no pixels."""
+    """Refuse infinity, scores that are none, coordinates that are no pixels, and files in which nothing was seen."""
     is_bad = ~(np.isfinite(track.keypoints).all(-1) & np.isfinite(track.confidence))
     if is_bad.any():
         frame, joint = np.argwhere(is_bad)[0]
         name = f' ({skeleton.joints[joint]})' if skeleton is not None else ''
-        raise ValueError(f'{path}: NaN or infinity, first in frame {track.frame_ids[frame]}, joint {joint}{name}, '
-                         f'{is_bad.sum()} in all; write missing joints as 0, 0 with confidence 0')
+        raise ValueError(f'{path}: infinity, first in frame {track.frame_ids[frame]}, joint {joint}{name}, '
+                         f'{is_bad.sum()} in all; write missing joints as NaN, or with confidence 0')
     low, high = track.confidence.min(), track.confidence.max()
     if low < SCORE_RANGE[0] or high > SCORE_RANGE[1]:
         raise ValueError(f'{path}: the confidence runs from {low:g} to {high:g}; expected 0..1; if the third channel '
                          'is a coordinate, save x and y only')
     seen = track.keypoints[track.confidence > 0]
     if not seen.size:
-        raise ValueError(f'{path}: every joint has confidence 0; expected joints that were detected')
+        raise ValueError(f'{path}: every joint has confidence 0 or is NaN in every frame; expected joints that were '
+                         'detected')
     if np.abs(seen).max() <= MAX_NORMALISED:
         raise ValueError(f'{path}: all coordinates lie between {seen.min():.3g} and {seen.max():.3g}, so they look '
                          'normalised; expected pixels: multiply by the image size, undo any centring')
 
 
 def fill_joints(track: KeypointTrack) -> KeypointTrack:
-    """Interpolate joints missing in some frames (0, 0, confidence 0); put those never seen amid the others."""
-    missing = (track.confidence <= 0) & (track.keypoints == 0).all(-1)
-    points, frames = track.keypoints.copy(), np.arange(len(missing))
-    for joint in np.flatnonzero(missing.any(0) & ~missing.all(0)):
-        known = ~missing[:, joint]
-        for axis in range(2):
-            points[:, joint, axis] = np.interp(frames, frames[known], points[known, joint, axis])
-    never, notes = missing.all(0), track.notes
-    points[:, never] = points[:, ~never].mean(axis=1, keepdims=True)
+    """Interpolate joints where they have confidence 0, see ``interpolate_gaps``."""
+    seen, notes = track.confidence > 0, track.notes
+    never = ~seen.any(axis=0)
     if never.any():
         names = get_skeleton(track.skeleton).joints if track.skeleton else [f'joint {i}' for i in range(len(never))]
-        notes += (f'never detected: {", ".join(names[joint] for joint in np.flatnonzero(never))}; '
-                  'their 3D positions are guesses',)
-    return replace(track, keypoints=points, confidence=np.clip(track.confidence, 0.0, 1.0), notes=notes)
+        notes += (f'never detected: {", ".join(names[joint] for joint in np.flatnonzero(never))}',)
+    return replace(track, keypoints=interpolate_gaps(track.keypoints, seen),
+                   confidence=np.clip(track.confidence, 0.0, 1.0), notes=notes)
 
 
 def check_order(path: Path, track: KeypointTrack) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Optional, Union
 
 import numpy as np
 
+from motionbert_mm.geometry.filling import without_nan
 from motionbert_mm.io.plain_files import read_json
 
 # A track with fewer detections per frame than this, over a span longer than this, is no video of one person.
@@ -45,7 +46,8 @@ def read_detections(path: Path) -> DetectionFile:
         path: JSON; a list of items with ``image_id`` and ``keypoints``, or ``{images, annotations}``.
 
     Returns:
-        The detections; joints of COCO annotation files get confidence 1 or 0 from their visibility flag.
+        The detections; joints of COCO annotation files get confidence 1 or 0 from their visibility flag. Joints that
+        are NaN or null lie at 0 with confidence 0; persons without any joint are left out.
 
     Raises:
         ValueError: no, torn or other JSON, items without keypoints, images without a number.
@@ -69,7 +71,7 @@ def read_detections(path: Path) -> DetectionFile:
                             score=_score_of(item, keypoints))
                   for item, keypoints in zip(content, points) if keypoints.any()]
     if not detections:
-        raise ValueError(f'{path}: all keypoints are 0; expected persons with keypoints in pixels')
+        raise ValueError(f'{path}: all keypoints are 0 or NaN; expected persons with keypoints in pixels')
     names = categories[0].get('keypoints') if categories else None
     return DetectionFile(detections=detections, frames=np.unique(list(numbers.values())),
                          joint_names=tuple(map(str, names if isinstance(names, list) else ())))
@@ -221,11 +223,17 @@ def _stack_keypoints(path: Path, items: list) -> np.ndarray:
     counts = sorted({row.size // 3 for row in rows})
     if len(counts) > 1:
         raise ValueError(f'{path}: items have different numbers of joints {counts}; expected one detector per file')
-    points = np.stack(rows).reshape(len(rows), -1, 3)
+    points = absent_as_zero(np.stack(rows).reshape(len(rows), -1, 3))
     third = points[..., 2]
     if (third == VISIBILITY_FLAGS[2]).any() and np.isin(third, VISIBILITY_FLAGS).all():
         points[..., 2] = third > 0
     return points
+
+
+def absent_as_zero(points: np.ndarray) -> np.ndarray:
+    """Return joints (..., 3) of x, y and confidence with zeros where any of them is NaN, or null in JSON."""
+    keypoints, confidence = without_nan(points[..., :2], points[..., 2])
+    return np.concatenate([keypoints, confidence[..., None]], axis=-1)
 
 
 def _score_of(item: dict, keypoints: np.ndarray) -> float:

@@ -6,7 +6,7 @@ from typing import Any, Optional
 
 import numpy as np
 
-from motionbert_mm.io.keypoint_json import Detection, DetectionFile, number_in_name
+from motionbert_mm.io.keypoint_json import Detection, DetectionFile, absent_as_zero, number_in_name
 from motionbert_mm.io.plain_files import read_json
 
 # By the number of joints: BODY_25 and the older COCO model.
@@ -102,7 +102,7 @@ def _keypoints_of(path: Path, person: Any) -> np.ndarray:
     if numbers is None or keypoints.ndim != 1 or keypoints.size % 3:
         raise ValueError(f'{path}: a person without pose_keypoints_2d, or they are no list x, y, confidence, ...; '
                          'expected 75 numbers (BODY_25) or 54 (COCO)')
-    return keypoints.reshape(-1, 3)
+    return absent_as_zero(keypoints.reshape(-1, 3))
 
 
 def _id_of(person: dict) -> Optional[int]:

@@ -91,8 +91,8 @@ def read_people(path: Path, *, skeleton: Optional[str] = None, max_gap: int = MA
                 trust_order: bool = False) -> People:
     """Read everybody in the results of one video.
 
-    A person missing for up to ``max_gap`` images is interpolated with confidence 0, and so are single joints; longer
-    gaps part the track. Without identities, people are linked over time by proximity.
+    A person missing for up to ``max_gap`` images is interpolated with confidence 0, and so are single joints that are
+    NaN or have confidence 0; longer gaps part the track. Without identities, people are linked over time by proximity.
 
     Args:
         path: JSON file of AlphaPose or in COCO style, or folder of OpenPose.

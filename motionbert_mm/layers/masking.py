@@ -1,22 +1,28 @@
 """Masks applied: what a network may not see."""
 from __future__ import annotations
 
+from typing import Optional
+
+import torch
 from torch import Tensor
 
 
-def replace_masked(tokens: Tensor, mask: Tensor) -> Tensor:
-    """Set masked tokens to zero.
+def replace_masked(tokens: Tensor, mask: Tensor, token: Optional[Tensor] = None) -> Tensor:
+    """Set masked tokens to zero, or to a learned token.
 
-    Official: MotionBERT multiplies x, y and confidence of a hidden joint by zero; there is no mask token.
+    Official: MotionBERT multiplies x, y and confidence of a hidden joint by zero; P-STMO and MPM learn a joint.
 
     Args:
         tokens: (..., C).
         mask: (...) bool, True = hidden.
+        token: (C,).
 
     Returns:
         (..., C), a new tensor. Whatever stood at a masked place, NaN too, is gone.
     """
-    return tokens.masked_fill(mask[..., None], 0.0)
+    if token is None:
+        return tokens.masked_fill(mask[..., None], 0.0)
+    return torch.where(mask[..., None], token.to(tokens.dtype), tokens)
 
 
 def keep_visible(tokens: Tensor, mask: Tensor) -> Tensor:

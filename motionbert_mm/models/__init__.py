@@ -1,5 +1,5 @@
 """Networks: backbones, necks, heads, losses and the model that joins them."""
-from motionbert_mm.models.backbones import DSTformer, PSTMOEncoder
+from motionbert_mm.models.backbones import DSTformer, MPMEncoder, PSTMOEncoder
 from motionbert_mm.models.data_preprocessor import MotionDataPreprocessor
 from motionbert_mm.models.heads import FramePoseHead, MaskedPoseHead, PoseLiftHead, RefinedPoseHead
 from motionbert_mm.models.losses import (
@@ -13,9 +13,15 @@ from motionbert_mm.models.losses import (
     Weighted2DLoss,
 )
 from motionbert_mm.models.motion_model import MotionModel
-from motionbert_mm.models.necks import FrameToJoints, JointsToFrame, RepresentationLayer, StridedReduction
+from motionbert_mm.models.necks import (
+    FrameToJoints,
+    JointsToFrame,
+    RepresentationLayer,
+    RestoreFrames,
+    StridedReduction,
+)
 
 __all__ = ['AngleLoss', 'AngleVelocityLoss', 'DSTformer', 'FramePoseHead', 'FrameToJoints', 'JointsToFrame',
-           'LimbLengthLoss', 'LimbVarianceLoss', 'MPJPELoss', 'MaskedPoseHead', 'MotionDataPreprocessor', 'MotionModel',
-           'NMPJPELoss', 'PSTMOEncoder', 'PoseLiftHead', 'RefinedPoseHead', 'RepresentationLayer', 'StridedReduction',
-           'VelocityLoss', 'Weighted2DLoss']
+           'LimbLengthLoss', 'LimbVarianceLoss', 'MPJPELoss', 'MPMEncoder', 'MaskedPoseHead', 'MotionDataPreprocessor',
+           'MotionModel', 'NMPJPELoss', 'PSTMOEncoder', 'PoseLiftHead', 'RefinedPoseHead', 'RepresentationLayer',
+           'RestoreFrames', 'StridedReduction', 'VelocityLoss', 'Weighted2DLoss']

@@ -8,7 +8,6 @@ from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from motionbert_mm.layers.masking import replace_masked
-from motionbert_mm.models.heads.base import folded_mask
 from motionbert_mm.models.test_time import mirror_inputs
 from motionbert_mm.registry import MODELS, build
 from motionbert_mm.structures.motion_sample import MotionSample
@@ -58,8 +57,8 @@ class MotionModel(BaseModel):
 
         Args:
             inputs: (B, M, T, J, C) normalised coordinates and confidence.
-            data_samples: the batch's ground truth and metainfo. Where it has a ``mask``, backbones with ``takes_mask``
-                are given it; for the others hidden joints of the inputs are set to zero.
+            data_samples: the batch's ground truth and metainfo. Where it has a ``mask``, backbones and necks with
+                ``takes_mask`` are given it; for other backbones hidden joints of the inputs are set to zero.
             mode: 'tensor', 'loss' or 'predict'.
 
         Returns:
@@ -76,17 +75,22 @@ class MotionModel(BaseModel):
     def extract_features(self, inputs: Tensor, mask: Optional[Tensor] = None) -> Features:
         """Encode (B, M, T, J, C) under a mask (B * M, T, J) -> (B * M, T', J', D)."""
         inputs = inputs.flatten(0, 1)
-        if mask is None:
-            return self.neck(self.backbone(inputs))
-        if getattr(self.backbone, 'takes_mask', False):
-            return self.neck(self.backbone(inputs, mask))
-        return self.neck(self.backbone(replace_masked(inputs, mask)))
+        if mask is not None and not _takes_mask(self.backbone):
+            inputs = replace_masked(inputs, mask)
+        return _run(self.neck, _run(self.backbone, inputs, mask), mask)
 
     def loss(self, inputs: Tensor, data_samples: MotionSample) -> dict[str, Tensor]:
-        """Return the losses of every head under ``<head>.loss_<quantity>``."""
+        """Return the losses of every head under ``<head>.loss_<quantity>``.
+
+        Those of a source of ``MixedDataset`` are multiplied by its weight and returned under
+        ``<source>.<head>.loss_<quantity>``, so that they are logged apart.
+        """
         features = self.extract_features(inputs, folded_mask(data_samples))
-        return {f'{name}.{key}': value for name, head in self.heads.items()
-                for key, value in head.loss(_choose(features, head.source, name), data_samples).items()}
+        meta = data_samples.metainfo
+        prefix, weight = f'{meta["source"]}.' if 'source' in meta else '', meta.get('loss_weight', 1.0)
+        return _absorb_absent({
+            f'{prefix}{name}.{key}': weight * value for name, head in self.heads.items()
+            for key, value in head.loss(_choose(features, head.source, name), data_samples).items()})
 
     def predict(self, inputs: Tensor, data_samples: MotionSample) -> list[MotionSample]:
         """Return one sample per element of the batch, with the metainfo of ``data_samples``.
@@ -94,11 +98,11 @@ class MotionModel(BaseModel):
         Samples of centre-frame heads have that frame only, in ``frame_ids`` too.
         """
         mask, flip = folded_mask(data_samples), list(self.skeleton.flip_indices)
-        passes = [self.run_heads(self.extract_features(inputs, mask), mask)]
+        passes = [self.run_heads(self.extract_features(inputs, mask))]
         if self.flip_test:
             # The mask is mirrored with the pose, so that a joint hidden on one side does not show on the other.
             mirrored, mask = mirror_inputs(inputs, flip), None if mask is None else mask[..., flip]
-            passes.append(self.run_heads(self.extract_features(mirrored, mask), mask))
+            passes.append(self.run_heads(self.extract_features(mirrored, mask)))
         return self._make_samples(passes, inputs.shape[:2], data_samples)
 
     @property
@@ -133,7 +137,7 @@ class MotionModel(BaseModel):
             data_samples: metainfo of the K windows, as for ``predict``; if the centre frame alone is predicted, that of
                 the centre frames is enough.
         """
-        passes = [self.run_heads(self.neck(self.backbone.encode_windows(each, windows)), None) for each in tokens]
+        passes = [self.run_heads(self.neck(self.backbone.encode_windows(each, windows))) for each in tokens]
         return self._make_samples(passes, (len(windows), 1), data_samples)
 
     def _make_samples(self, passes: Sequence[dict], shape: Sequence[int],
@@ -156,21 +160,15 @@ class MotionModel(BaseModel):
             batch.set_data(fields)
         return batch.unbind()
 
-    def run_heads(self, features: Features, mask: Optional[Tensor] = None,
-                  names: Optional[Iterable[str]] = None) -> dict[str, Tensor]:
+    def run_heads(self, features: Features, names: Optional[Iterable[str]] = None) -> dict[str, Tensor]:
         """Return the outputs, in normalised units, of the heads that predict, or of those named.
 
         Args:
-            features: of ``extract_features``, under the same mask.
-            mask: (N, T, J) bool, True = hidden.
+            features: of ``extract_features``.
             names: of heads.
         """
-        outputs = {}
-        for name in self.predicts if names is None else names:
-            head = self.heads[name]
-            chosen = _choose(features, head.source, name)
-            outputs[name] = head(chosen, mask) if head.takes_mask and mask is not None else head(chosen)
-        return outputs
+        return {name: self.heads[name](_choose(features, self.heads[name].source, name))
+                for name in (self.predicts if names is None else names)}
 
     def _check_predicts(self) -> None:
         unknown = sorted(set(self.predicts) - set(self.heads))
@@ -208,7 +206,46 @@ def _build_neck(neck: Union[dict, Sequence[dict], None], channels: int) -> tuple
     for config in [neck] if isinstance(neck, Mapping) else neck or ():
         necks.append(build(MODELS, config, in_channels=channels))
         channels = necks[-1].out_channels
-    return (necks[0] if isinstance(neck, Mapping) else nn.Sequential(*necks)), channels
+    return (necks[0] if isinstance(neck, Mapping) else NeckChain(*necks)), channels
+
+
+class NeckChain(nn.Sequential):
+    """Necks one behind the other; without any, the features as they are."""
+
+    @property
+    def takes_mask(self) -> bool:
+        """Whether one of them does."""
+        return any(_takes_mask(neck) for neck in self)
+
+    def forward(self, features: Tensor, mask: Optional[Tensor] = None) -> Features:
+        """Run all necks; those with ``takes_mask`` get the mask (N, T, J) too."""
+        for neck in self:
+            features = _run(neck, features, mask)
+        return features
+
+
+def _takes_mask(module: nn.Module) -> bool:
+    return getattr(module, 'takes_mask', False)
+
+
+def _run(module: nn.Module, inputs: Tensor, mask: Optional[Tensor]) -> Features:
+    """Run a backbone or neck, under a mask if there is one and the module has a use for it."""
+    return module(inputs, mask) if mask is not None and _takes_mask(module) else module(inputs)
+
+
+def folded_mask(data_samples: Optional[MotionSample]) -> Optional[Tensor]:
+    """Return the mask of a batch with persons folded, (B * M, T, J) bool, if it has one."""
+    return data_samples.mask.flatten(0, 1) if data_samples is not None and 'mask' in data_samples else None
+
+
+def _absorb_absent(losses: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Add the zeros of heads without targets (``loss_absent``) to the first loss of another: nothing to be logged."""
+    there = {name: value for name, value in losses.items() if not name.endswith('.loss_absent')}
+    if not there or len(there) == len(losses):
+        return losses
+    zeros = [value for name, value in losses.items() if name not in there]
+    first = next(iter(there))
+    return {**there, first: there[first] + sum(zeros)}
 
 
 def _choose(features: Features, source: Optional[str], head: str) -> Tensor:

@@ -8,8 +8,13 @@ import numpy as np
 import torch
 from mmengine.structures import BaseDataElement
 
-# Metainfo that is shared by a batch; every other entry has one value per sample.
-SHARED_METAINFO = ('skeleton',)
+# Metainfo that is shared by a batch, and what to do about samples that differ; every other entry has one value per
+# sample.
+SHARED_METAINFO = {
+    'skeleton': 'convert them to one skeleton in the pipeline (ConvertSkeleton)',
+    'source': 'a batch holds samples of one source of a MixedDataset',
+    'loss_weight': 'a batch holds samples of one source of a MixedDataset',
+}
 
 
 class MotionSample(BaseDataElement):
@@ -38,7 +43,8 @@ class MotionSample(BaseDataElement):
 
     Metainfo: sample_id, subject, action, activity (T,), camera_id, image_size, intrinsics, fps, frame_ids, skeleton,
     text and norm, the only place that de-normalisation reads. Per sample each is one value; in a batch each is an array
-    or list over samples (``norm`` a dict of them), except ``skeleton``, which a batch shares.
+    or list over samples (``norm`` a dict of them), except ``skeleton`` and, of a batch of ``MixedDataset``, ``source``
+    (its name) and ``loss_weight``, which a batch shares.
     """
 
     def __len__(self) -> int:
@@ -77,7 +83,7 @@ def _gather(key: str, values: list) -> Any:
     if key in SHARED_METAINFO:
         if any(value != first for value in values):
             raise ValueError(f'samples of one batch must share {key}, got {sorted(set(values))}; '
-                             'convert them to one skeleton in the pipeline (ConvertSkeleton)')
+                             f'{SHARED_METAINFO[key]}')
         return first
     if isinstance(first, dict):
         return {name: entry if isinstance(entry, str) else np.stack([value[name] for value in values])

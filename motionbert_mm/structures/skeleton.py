@@ -9,7 +9,7 @@ from typing import Optional, Union
 import numpy as np
 
 from motionbert_mm.geometry.array import Array, like, namespace, take_joints
-from motionbert_mm.structures.skeleton_table import DERIVED, EXCEPTIONS, INVENTED, LIMB_JOINTS, SKELETONS
+from motionbert_mm.structures.skeleton_table import DERIVED, EXCEPTIONS, INVENTED, LIMB_JOINTS, PART_GROUPS, SKELETONS
 
 _MIRROR = {'left_': 'right_', 'right_': 'left_'}
 
@@ -84,6 +84,15 @@ class Skeleton:
         """Thigh and shank of both sides as (parent, child); a KeyError where a joint is missing."""
         return tuple((self.index(f'{side}_{upper}'), self.index(f'{side}_{lower}')) for side in ('left', 'right')
                      for upper, lower in (('hip', 'knee'), ('knee', 'ankle')))
+
+    @cached_property
+    def groups(self) -> dict[str, tuple[int, ...]]:
+        """Joints of every body part, and of legs, arms, left_side and right_side, by name, in array order.
+
+        An arm begins with the shoulder, a leg with the hip.
+        """
+        named = {**{part: (part,) for part in self.parts}, **PART_GROUPS}
+        return {name: tuple(i for i, part in enumerate(self.parts) if part in parts) for name, parts in named.items()}
 
     def index(self, joint: str) -> int:
         """Return the position of a joint name, or raise a KeyError that lists the names."""

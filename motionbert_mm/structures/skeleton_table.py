@@ -311,6 +311,14 @@ SKELETONS = {
         right_foot_index right_ankle    right_leg''',
 }
 
+# Groups of body parts that have a name of their own.
+PART_GROUPS = {
+    'legs': ('left_leg', 'right_leg'),
+    'arms': ('left_arm', 'right_arm'),
+    'left_side': ('left_leg', 'left_arm'),
+    'right_side': ('right_leg', 'right_arm'),
+}
+
 # Without these a pose means nothing: a conversion that cannot produce one is refused instead of inventing it.
 LIMB_JOINTS = tuple(f'{side}_{joint}' for side in ('left', 'right')
                     for joint in ('shoulder', 'elbow', 'wrist', 'hip', 'knee', 'ankle'))

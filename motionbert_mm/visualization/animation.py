@@ -55,7 +55,8 @@ def check_format(path: Union[str, Path]) -> None:
 def animate(motion: np.ndarray, skeleton: Union[str, Skeleton], path: Union[str, Path], *, fps: float = 30.0,
             keypoints_2d: Optional[np.ndarray] = None, confidence: Optional[np.ndarray] = None,
             skeleton_2d: Optional[Union[str, Skeleton]] = None, ground_truth: Optional[np.ndarray] = None,
-            title: str = '', progress: Callable[[Iterable], Iterable] = iter) -> None:
+            filled: Optional[np.ndarray] = None, title: str = '',
+            progress: Callable[[Iterable], Iterable] = iter) -> None:
     """Write an animation that plays at the speed of the motion.
 
     A GIF shows at most MAX_GIF_FPS frames per second and MAX_GIF_FRAMES frames; more are skipped evenly.
@@ -69,6 +70,7 @@ def animate(motion: np.ndarray, skeleton: Union[str, Skeleton], path: Union[str,
         confidence: (F, J2) of the input; unsure joints are drawn hollow.
         skeleton_2d: joint set of the input; that of ``motion`` if None.
         ground_truth: (F, J, 3) mm, camera frame; dashed in grey.
+        filled: (F, J) bool, joints of ``motion`` that were missing in the input; hollow.
         title: text above the panels.
         progress: wraps the frames, such as ``tqdm``.
 
@@ -83,11 +85,11 @@ def animate(motion: np.ndarray, skeleton: Union[str, Skeleton], path: Union[str,
     skeleton = resolve(skeleton)
     poses = rooted(motion, skeleton, 'motion')
     truth = None if ground_truth is None else rooted(ground_truth, skeleton, 'ground_truth')
-    require_length(len(poses), ground_truth=truth, keypoints_2d=keypoints_2d, confidence=confidence)
+    require_length(len(poses), ground_truth=truth, keypoints_2d=keypoints_2d, confidence=confidence, filled=filled)
     if keypoints_2d is not None:
         skeleton_2d = skeleton if skeleton_2d is None else resolve(skeleton_2d)
         keypoints_2d = check_points(keypoints_2d, skeleton_2d, 2, 'keypoints_2d')
-    stage = _Stage(poses, truth, skeleton, keypoints_2d, skeleton_2d, confidence, fps, title)
+    stage = _Stage(poses, truth, skeleton, keypoints_2d, skeleton_2d, confidence, filled, fps, title)
     with atomic_path(path) as work:
         if work.suffix.lower() == '.mp4':
             _write_mp4(work, (stage.render(index) for index in progress(range(len(poses)))), fps)
@@ -104,8 +106,9 @@ class _Stage:
 
     def __init__(self, poses: np.ndarray, truth: Optional[np.ndarray], skeleton: Skeleton,
                  points: Optional[np.ndarray], skeleton_2d: Optional[Skeleton], confidence: Optional[np.ndarray],
-                 fps: float, title: str) -> None:
+                 filled: Optional[np.ndarray], fps: float, title: str) -> None:
         self.poses, self.truth, self.points, self.confidence, self.fps = poses, truth, points, confidence, fps
+        self.filled = None if filled is None else np.asarray(filled, bool)
         x_range, y_range = upright_ranges(poses if truth is None else np.concatenate([poses, truth]))
         panel = self.HEIGHT * np.ptp(x_range) / np.ptp(y_range)
         count = 2 if points is None else 3
@@ -164,7 +167,7 @@ class _Stage:
         for view, (truth, pose) in zip(('front', 'side'), self.views):
             if truth is not None:
                 move_to_view(truth, self.truth[index], view_axes(view))
-            move_to_view(pose, self.poses[index], view_axes(view))
+            move_to_view(pose, self.poses[index], view_axes(view), None if self.filled is None else self.filled[index])
         if self.inputs is not None:
             self.inputs.move(self.points[index],
                              confidence=None if self.confidence is None else self.confidence[index])

@@ -155,10 +155,11 @@ def _girdles(skeleton: Skeleton) -> tuple[tuple[int, int], ...]:
     return tuple((skeleton.index(f'left_{part}'), skeleton.index(f'right_{part}')) for part in ('shoulder', 'hip'))
 
 
-def move_to_view(artist: SkeletonArtist, points: np.ndarray, axes: np.ndarray) -> None:
-    """Show 3D points (J, 3) in a view given by ``view_axes``."""
+def move_to_view(artist: SkeletonArtist, points: np.ndarray, axes: np.ndarray,
+                 filled: Optional[np.ndarray] = None) -> None:
+    """Show 3D points (J, 3) in a view given by ``view_axes``; those that were filled in, (J,) bool, hollow."""
     seen = points @ axes.T
-    artist.move(seen[:, :2], nearness=seen[:, 2])
+    artist.move(seen[:, :2], nearness=seen[:, 2], confidence=None if filled is None else ~filled)
 
 
 def style_axes(axes: Axes, x_range: Sequence[float], y_range: Sequence[float], *, step: float) -> None:

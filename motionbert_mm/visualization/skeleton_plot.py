@@ -92,8 +92,8 @@ def draw_views(points: np.ndarray, skeleton: Union[str, Skeleton], *, ground_tru
 def draw_strip(motion: np.ndarray, skeleton: Union[str, Skeleton], *, path: Optional[Union[str, Path]] = None,
                keypoints_2d: Optional[np.ndarray] = None, confidence: Optional[np.ndarray] = None,
                skeleton_2d: Optional[Union[str, Skeleton]] = None, ground_truth: Optional[np.ndarray] = None,
-               frame_ids: Optional[Sequence[int]] = None, num_poses: int = 6, title: str = '',
-               dpi: float = 150.0) -> Figure:
+               filled: Optional[np.ndarray] = None, frame_ids: Optional[Sequence[int]] = None, num_poses: int = 6,
+               title: str = '', dpi: float = 150.0) -> Figure:
     """Draw poses of one motion side by side: the 2D input, the 3D pose from the front and from the side.
 
     3D is shown relative to the root. With ground truth, the title of each column has the mean joint error of
@@ -107,6 +107,7 @@ def draw_strip(motion: np.ndarray, skeleton: Union[str, Skeleton], *, path: Opti
         confidence: (F, J2) of the input; unsure joints are drawn hollow.
         skeleton_2d: joint set of the input; that of ``motion`` if None.
         ground_truth: (F, J, 3) mm, camera frame; dashed in grey.
+        filled: (F, J) bool, joints of ``motion`` that were missing in the input; hollow.
         frame_ids: (F,) numbers for the titles.
         num_poses: columns, spread evenly over the motion.
         title: text above all.
@@ -122,7 +123,7 @@ def draw_strip(motion: np.ndarray, skeleton: Union[str, Skeleton], *, path: Opti
     poses = rooted(motion, skeleton, 'motion')
     truth = None if ground_truth is None else rooted(ground_truth, skeleton, 'ground_truth')
     require_length(len(poses), ground_truth=truth, keypoints_2d=keypoints_2d, confidence=confidence,
-                    frame_ids=frame_ids)
+                    filled=filled, frame_ids=frame_ids)
     chosen = np.unique(np.linspace(0, len(poses) - 1, num_poses).round().astype(int))
     titles = _column_titles(poses, truth, chosen, frame_ids)
     strip = _Strip(np.concatenate([poses[chosen]] + ([] if truth is None else [truth[chosen]])), titles, title,
@@ -131,9 +132,11 @@ def draw_strip(motion: np.ndarray, skeleton: Union[str, Skeleton], *, path: Opti
     if keypoints_2d is not None:
         skeleton_2d = skeleton if skeleton_2d is None else resolve(skeleton_2d)
         strip.draw_input(check_points(keypoints_2d, skeleton_2d, 2, 'keypoints_2d')[chosen], skeleton_2d, unsure)
+    filled = None if filled is None else np.asarray(filled, bool)[chosen]
     for view in ('front', 'side'):
-        strip.draw_row(view, skeleton, poses[chosen], None if truth is None else truth[chosen])
+        strip.draw_row(view, skeleton, poses[chosen], None if truth is None else truth[chosen], filled)
     has_unsure = keypoints_2d is not None and unsure is not None and bool((unsure < UNSURE).any())
+    has_unsure = has_unsure or (filled is not None and bool(filled.any()))
     add_legend(strip.figure, has_truth=truth is not None, has_unsure=has_unsure, loc='lower center')
     if path is not None:
         save(strip.figure, path)
@@ -188,8 +191,9 @@ class _Strip:
             SkeletonArtist(axes, skeleton, size=2.0).move(
                 points[index], confidence=None if confidence is None else confidence[index])
 
-    def draw_row(self, view: str, skeleton: Skeleton, poses: np.ndarray, truth: Optional[np.ndarray]) -> None:
-        """Draw root-relative poses (N, J, 3) mm in one view."""
+    def draw_row(self, view: str, skeleton: Skeleton, poses: np.ndarray, truth: Optional[np.ndarray],
+                 filled: Optional[np.ndarray]) -> None:
+        """Draw root-relative poses (N, J, 3) mm in one view, joints that were filled in hollow."""
         directions = view_axes(view)
         for index, axes in enumerate(self._new_row(f'{view}\n{AXIS_LABELS[view][1]}')):
             style_axes(axes, self.x_range, self.y_range, step=TICK_MM)
@@ -197,7 +201,8 @@ class _Strip:
             axes.set_xlabel(AXIS_LABELS[view][0] if is_corner else '', fontsize=8, color=TEXT)
             if truth is not None:
                 move_to_view(SkeletonArtist(axes, skeleton, is_truth=True), truth[index], directions)
-            move_to_view(SkeletonArtist(axes, skeleton), poses[index], directions)
+            move_to_view(SkeletonArtist(axes, skeleton), poses[index], directions,
+                         None if filled is None else filled[index])
 
 
 def _column_titles(poses: np.ndarray, truth: Optional[np.ndarray], chosen: np.ndarray,

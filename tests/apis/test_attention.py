@@ -61,7 +61,7 @@ def test_every_attention_of_every_backbone_is_recorded_with_the_weights_it_used(
     for key, layer in layers.items():
         layer.register_forward_hook(lambda layer, inputs, output, key=key: calls.update({key: (inputs[0], output)}))
     with torch.no_grad(), recorded_attention(backbone) as recorded:
-        backbone(torch.randn(2, FRAMES, JOINTS, backbone.in_channels))
+        backbone(torch.randn(2, FRAMES, JOINTS, 3))
     assert list(recorded) == list(calls) and len(layers) == len(calls)
     for key, passes in recorded.items():
         inputs, output = calls[key]

@@ -153,6 +153,7 @@ def test_dilation_must_be_positive():
 
 def test_a_model_that_does_not_lift_is_refused():
     masked = dict(type='MotionModel', backbone=dict(PSTMO['backbone'], has_joint_token=True),
-                  heads=dict(masked=dict(type='MaskedPoseHead', max_frames=NUM_FRAMES, depth=1, num_heads=2)))
+                  neck=dict(type='RestoreFrames', max_frames=NUM_FRAMES),
+                  heads=dict(masked=dict(type='MaskedPoseHead', depth=1, num_heads=2)))
     with pytest.raises(ValueError, match='the model predicts .*keypoints_2d.*, expected keypoints_3d'):
         lift(make_lifter(masked), 12)

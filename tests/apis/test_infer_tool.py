@@ -11,6 +11,7 @@ from PIL import Image
 
 from motionbert_mm.registry import MODELS, build
 from tests.apis.test_centre_lifting import PSTMO
+from tests.apis.test_missing import MASKED
 from tests.generated import TINY_MODEL
 from tests.io.body import walk_2d
 from tests.io.openpose import write_openpose
@@ -42,6 +43,16 @@ def centre_checkpoint(tmp_path_factory):
     description = dict(model=PSTMO, window=dict(num_frames=9, kind='centre', dilation=2),
                        pipeline=[dict(type='NormalizeCoords')])
     torch.save(dict(meta=dict(motionbert_mm=description), state_dict=build(MODELS, PSTMO).state_dict()), path)
+    return path
+
+
+@pytest.fixture(scope='module')
+def masked_checkpoint(tmp_path_factory):
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp('checkpoints') / 'masked.pth'
+    description = dict(model=MASKED, window=dict(num_frames=9), pipeline=[dict(type='NormalizeCoords')],
+                       trained_mask=[dict(type='SampleJointGroups', groups=['left_arm'])])
+    torch.save(dict(meta=dict(motionbert_mm=description), state_dict=build(MODELS, MASKED).state_dict()), path)
     return path
 
 
@@ -156,6 +167,40 @@ def test_mirroring_can_be_left_out(run, walk_file, tmp_path, no_pictures):
     assert np.abs(motions[0] - motions[1]).max() > 1e-3
 
 
+@pytest.fixture
+def file_with_holes(tmp_path):
+    points = walk_2d('coco17', 12)
+    points[3:7, 9], points[10] = np.nan, np.nan  # the left wrist, and everything
+    np.save(tmp_path / 'holes.npy', points)
+    return tmp_path / 'holes.npy'
+
+
+def test_missing_joints_are_filled_and_said(run, masked_checkpoint, file_with_holes, tmp_path):
+    code, out, _ = run(file_with_holes, '--skeleton', 'coco17', checkpoint=masked_checkpoint)
+    assert code == 0 and 'note:' not in out
+    assert '  filled:   left_wrist: 4 by the model and 1 by interpolation, of 12 frames\n' in out
+    assert out.count('  filled: ') == 2 and 'right_wrist: 1 by interpolation, of 12 frames\n' in out
+    with np.load(tmp_path / 'out' / 'holes_3d.npz', allow_pickle=False) as file:
+        filled, hidden, motion = file['filled'], file['hidden'], file['keypoints_3d']
+    assert np.isfinite(motion).all() and filled[10].all() and filled.sum() == 17 + 4
+    assert np.argwhere(hidden).tolist() == [[frame, 13] for frame in range(3, 7)]
+    assert sorted(os.listdir(tmp_path / 'out')) == ['holes.gif', 'holes_3d.npz', 'holes_strip.png']
+
+
+@pytest.mark.parametrize('options, by_model', [((), 0), (('--missing', 'model'), 4), (('--missing', 'interpolate'), 0)])
+def test_who_fills_missing_joints_can_be_chosen(run, file_with_holes, tmp_path, no_pictures, options, by_model):
+    code, out, _ = run(file_with_holes, '--skeleton', 'coco17', '--no-animation', *options)
+    assert code == 0 and ('by the model' in out) is (by_model > 0)
+    assert ('note: hidden from a model that was not trained with hidden joints: left_wrist;' in out) is (by_model > 0)
+    content = np.load(tmp_path / 'out' / 'holes_3d.npz')
+    assert content['filled'].sum() == 17 + 4 and content['hidden'].sum() == by_model
+
+
+def test_a_complete_file_says_that_nothing_was_filled(run, walk_file, tmp_path, no_pictures):
+    assert '  filled:   none\n' in run(walk_file, '--skeleton', 'coco17', '--no-animation')[1]
+    assert not np.load(tmp_path / 'out' / 'walk_3d.npz')['filled'].any()
+
+
 @pytest.mark.parametrize('options, message', [
     ((), 'name them with --skeleton'),
     (('--skeleton', 'coco'), "unknown skeleton 'coco'"),
@@ -167,6 +212,7 @@ def test_mirroring_can_be_left_out(run, walk_file, tmp_path, no_pictures):
     (('--skeleton', 'coco17', '--dilation', '0'), '--dilation must be at least 1'),
     (('--skeleton', 'coco17', '--device', 'abacus'), '--device abacus is not available'),
     (('--skeleton', 'coco17', '--format', 'avi'), "invalid choice: 'avi'"),
+    (('--skeleton', 'coco17', '--missing', 'guess'), "invalid choice: 'guess'"),
     (('--skeleton', 'coco17', '--image-size', '0', '5'), '--image-size must be two positive numbers'),
     (('--skeleton', 'coco17', '--image-size', '100', '90'), 'lie outside the image'),
 ])

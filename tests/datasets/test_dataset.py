@@ -116,6 +116,66 @@ def test_clips_are_chosen_by_patterns(tiny_store, include, exclude, expected):
     assert dataset.metainfo == dict(skeleton='h36m', fps=30.0, num_clips=2 * len(expected))
 
 
+def frames_used(dataset):
+    """The frames of each clip that windows hold."""
+    batch = dataset.__getitems__(np.arange(len(dataset)))
+    used = {}
+    for name, frames in zip(batch['sample_id'], batch['frame_ids']):
+        used.setdefault(name, set()).update(frames.tolist())
+    return used
+
+
+@pytest.mark.parametrize('window', [dict(num_frames=5, stride=1), dict(num_frames=5, kind='centre'),
+                                    dict(num_frames=5, stride=2, jitter=True), dict(num_frames=7, kind='uniform'),
+                                    dict(num_frames=30)])
+def test_windows_lie_in_one_part_of_each_clip(tiny_store, window):
+    lengths = {clip.name: clip.length for clip in MotionStore(tiny_store).clips}
+    dataset = make_dataset(tiny_store, pipeline=(), fraction=0.3, window=window)
+    used, starts = frames_used(dataset), []
+    assert used.keys() == lengths.keys()
+    for name, frames in used.items():
+        start, stop = min(frames), max(frames) + 1
+        assert 0 <= start < stop <= lengths[name] and stop - start <= round(0.3 * lengths[name])
+        starts.append(start / lengths[name])
+    assert max(starts) - min(starts) > 0.3 and len(set(starts)) > 4
+    store, batch = dataset.store, dataset.__getitems__([3])
+    clip = next(clip for clip in store.clips if clip.name == batch['sample_id'][0])
+    np.testing.assert_array_equal(batch['keypoints_3d'][0, 0],
+                                  store.arrays['keypoints_3d'][clip.start + batch['frame_ids'][0]])
+
+
+def test_the_part_has_its_share_of_the_frames_and_its_edges_are_repeated(tiny_store):
+    dataset = make_dataset(tiny_store, pipeline=(), fraction=0.3, window=dict(num_frames=5, kind='centre'))
+    assert {name: len(frames) for name, frames in frames_used(dataset).items()} == {
+        clip.name: round(0.3 * clip.length) for clip in dataset.store.clips}
+    batch = dataset.__getitems__([0])
+    first = batch['frame_ids'][0, 0]
+    assert batch['frame_ids'][0].tolist() == [first, first, first, first + 1, first + 2] and first > 0
+    assert batch['visible'][0, 0, :, 0].tolist() == [False, False, True, True, True]
+
+
+def test_parts_depend_on_the_seed_and_the_clip_only(tiny_store):
+    def used(**options):
+        return frames_used(make_dataset(tiny_store, pipeline=(), fraction=0.3, window=dict(num_frames=5), **options))
+
+    first = used()
+    chosen = used(include=['wave/*'])
+    assert used() == first and chosen == {name: first[name] for name in chosen}
+    assert sum(frames != first[name] for name, frames in used(seed=1).items()) > 4
+
+
+def test_the_least_part_is_a_frame_and_the_largest_the_clip(tiny_store):
+    assert len(make_dataset(tiny_store, fraction=1e-6, window=dict(num_frames=1))) == 8
+    whole = make_dataset(tiny_store, pipeline=(), fraction=1.0)
+    assert frames_used(whole) == frames_used(make_dataset(tiny_store, pipeline=()))
+
+
+@pytest.mark.parametrize('fraction', [0.0, -0.5, 1.01, float('nan')])
+def test_no_part_of_a_clip_is_refused(tiny_store, fraction):
+    with pytest.raises(ValueError, match='fraction is the share of each clip that is used, above 0 and at most 1, got'):
+        make_dataset(tiny_store, fraction=fraction)
+
+
 def test_absent_persons_are_zero_and_not_visible(people_store):
     dataset = make_dataset(people_store, pipeline=(), include=(), window=dict(num_frames=9, stride=9, tail='drop'))
     batch = dataset.__getitems__(np.arange(len(dataset)))
@@ -174,6 +234,17 @@ def test_windows_lie_around_valid_frames_if_so_wanted(marked_store):
     assert list(zip(batch['sample_id'], batch['frame_ids'][:, 2])) == expected
     assert batch['visible'][:, 0, 2].all() and not batch['visible'].all()
     assert batch['frame_ids'][1].tolist() == [2, 3, 4, 5, 6]  # the neighbours are there, valid or not
+
+
+def test_valid_frames_are_counted_in_the_part_of_a_clip(marked_store):
+    options = dict(pipeline=(), input_2d='exact', fraction=0.7, seed=7)
+    dataset = make_dataset(marked_store, valid_only=True, window=dict(num_frames=3, kind='centre'), **options)
+    used = frames_used(make_dataset(marked_store, window=dict(num_frames=1), **options))
+    assert min(used['first']) > 1 and max(used['second']) >= 18  # seen from the start of the clips they would differ
+    batch = dataset.__getitems__(range(len(dataset)))
+    expected = [(name, frame) for name, valid in VALID.items() for frame in np.flatnonzero(valid)
+                if frame in used[name]]
+    assert list(zip(batch['sample_id'], batch['frame_ids'][:, 1])) == expected
 
 
 def test_activity_and_frame_rate_go_along_with_every_sample(marked_store):

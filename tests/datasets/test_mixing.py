@@ -7,7 +7,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 
-from motionbert_mm.datasets.loading import ResumableSampler
+from motionbert_mm.datasets.loading import ResumableSampler, collate_batch
 from motionbert_mm.datasets.mixing import MixedDataset, SourceBatchSampler
 from motionbert_mm.registry import DATASETS, build
 from tests.generated import CLIPS
@@ -20,8 +20,11 @@ class Numbers(list):
 
     metainfo = dict(skeleton='h36m')
 
+    def __getitem__(self, index):
+        return dict(inputs=super().__getitem__(index), fields={}, metainfo=dict(skeleton='h36m'))
+
     def __getitems__(self, indices):
-        return [self[index] for index in indices]
+        return dict(inputs=[self[index]['inputs'] for index in indices], fields={}, metainfo=dict(skeleton='h36m'))
 
 
 def make_dataset(**sizes):
@@ -61,9 +64,39 @@ def test_sources_follow_each_other_by_name():
     dataset = make_dataset()
     assert len(dataset) == 80
     assert dataset.ranges == dict(amass=range(23), h36m=range(23, 33), posetrack=range(33, 40), video=range(40, 80))
-    assert [dataset[index] for index in (0, 22, 23, 39, 40, 79)] == [0, 22, 1000, 2006, 3000, 3039]
-    assert dataset.__getitems__([41, 79, 40]) == [3001, 3039, 3000]
+    assert [dataset[index]['inputs'] for index in (0, 22, 23, 39, 40, 79)] == [0, 22, 1000, 2006, 3000, 3039]
+    assert dataset.__getitems__([41, 79, 40])['inputs'] == [3001, 3039, 3000]
     assert dataset.metainfo['video'] == dict(skeleton='h36m')
+
+
+def test_batches_and_samples_name_their_source_and_its_weight():
+    dataset = MixedDataset(make_dataset().datasets, loss_weights=dict(h36m=2, video=0.0))
+    for name, weight in dict(amass=1.0, h36m=2.0, posetrack=1.0, video=0.0).items():
+        index = dataset.ranges[name][3]
+        for got in (dataset[index], dataset.__getitems__([index, index - 1])):
+            assert got['metainfo'] == dict(skeleton='h36m', source=name, loss_weight=weight)
+    assert dataset.datasets['h36m'][0]['metainfo'] == dict(skeleton='h36m')  # what a source gives is left alone
+
+
+@pytest.mark.parametrize('weight', [-1.0, float('nan'), float('inf'), '2', None])
+def test_weights_that_are_no_factors_are_refused(weight):
+    with pytest.raises(ValueError, match='the loss weight of h36m is .*, expected a finite number of at least 0; ch'):
+        MixedDataset(make_dataset().datasets, loss_weights=dict(h36m=weight))
+
+
+def test_weights_of_unknown_sources_are_refused():
+    with pytest.raises(ValueError, match='vidoe: no such source; the data set has amass, h36m, posetrack, video'):
+        MixedDataset(make_dataset().datasets, loss_weights=dict(video=1.0, vidoe=2.0))
+
+
+@pytest.mark.parametrize('batch, got', [([1], 'a list'), (dict(inputs=1), 'a dict with inputs')])
+def test_a_source_that_does_not_pack_its_batches_is_refused(batch, got):
+    class Unpacked(Numbers):
+        def __getitems__(self, indices):
+            return batch
+
+    with pytest.raises(TypeError, match=f"source 'poses' gives {got}, .*end its pipeline with dict.type='PackInputs'"):
+        MixedDataset(dict(poses=Unpacked(range(3)))).__getitems__([0])
 
 
 def test_a_batch_of_several_sources_is_refused():
@@ -77,9 +110,18 @@ def test_samples_that_are_not_there_are_refused(indices):
         make_dataset().__getitems__(indices)
 
 
+def test_a_source_of_an_inherited_config_may_be_left_out():
+    dataset = MixedDataset(dict(some=Numbers(range(3)), other=None))
+    assert dataset.ranges == dict(some=range(3))
+    with pytest.raises(ValueError, match='needs at least one data set, got none'):
+        MixedDataset(dict(other=None))
+
+
 def test_nothing_to_mix_is_refused():
     with pytest.raises(ValueError, match='needs at least one data set, got none'):
         MixedDataset({})
+    with pytest.raises(ValueError, match='none has no samples; leave it out'):
+        make_dataset(some=3, none=0)
 
 
 @pytest.mark.parametrize('order', ['proportional', ['video', 'posetrack', ['h36m', 'amass']]])
@@ -122,13 +164,46 @@ def test_repeats_change_the_proportions():
     assert len(set(repeated)) == 6
 
 
-def test_the_order_depends_on_seed_and_epoch_only():
-    first = list(make_batches(epoch=2, seed=5))
-    assert list(make_batches(epoch=2, seed=5)) == first
-    for others in (make_batches(epoch=3, seed=5), make_batches(epoch=2, seed=6)):
+def test_a_cycle_takes_one_batch_of_each_source_in_turn():
+    batches = make_batches(order='cycle')
+    drawn = list(batches)
+    # Video is the largest, with 10 batches of 4.
+    assert order_of(drawn) == 10 * list(SIZES) and len(batches) == batches.num_batches(0) == 40
+    assert sorted(index for batch in drawn for index in batch if index in RANGES['video']) == list(RANGES['video'])
+
+
+def test_a_cycle_begins_small_sources_anew_in_another_order():
+    drawn = [batch for batch in make_batches(order='cycle') if source_of(batch) == 'h36m']
+    passes = [sum(drawn[start:start + 3], []) for start in (0, 3, 6)]  # 10 samples are batches of 4, 4 and 2
+    assert [len(batch) for batch in drawn] == [4, 4, 2, 4, 4, 2, 4, 4, 2, 4]
+    assert all(sorted(samples) == list(RANGES['h36m']) for samples in passes)
+    assert len(set(map(tuple, passes))) == 3
+
+
+def test_repeats_of_a_cycle_make_the_epoch_longer():
+    batches = make_batches(order='cycle', repeats=dict(amass=2, posetrack=2))
+    assert order_of(batches) == 12 * list(SIZES) and len(batches) == 48  # amass has 6 batches
+    times = Counter(index for batch in batches for index in batch)
+    assert all(times[index] == 2 for index in RANGES['amass'])
+
+
+def test_sources_join_a_cycle_later():
+    batches = make_batches(order='cycle')
+    batches.begin_later(dict(video=1))
+    for epoch, (rounds, names) in enumerate([(6, list(SIZES)[:3]), (10, list(SIZES))]):
+        batches.sampler.set_epoch(epoch)
+        assert order_of(batches) == rounds * names and len(batches) == batches.num_batches(epoch) == rounds * len(names)
+
+
+@pytest.mark.parametrize('order', ['proportional', 'cycle'])
+def test_the_order_depends_on_seed_and_epoch_only(order):
+    first = list(make_batches(epoch=2, seed=5, order=order))
+    assert list(make_batches(epoch=2, seed=5, order=order)) == first
+    for others in (make_batches(epoch=3, seed=5, order=order), make_batches(epoch=2, seed=6, order=order)):
         others = list(others)
-        assert order_of(others) != order_of(first) and sorted(others) != sorted(first)
-        assert sorted(sum(others, [])) == sorted(sum(first, []))
+        assert (order_of(others) != order_of(first)) == (order == 'proportional') and sorted(others) != sorted(first)
+        assert set(sum(others, [])) == set(sum(first, []))
+        assert order == 'cycle' or sorted(sum(others, [])) == sorted(sum(first, []))
 
 
 def test_the_order_of_names_in_the_config_does_not_matter():
@@ -159,8 +234,19 @@ def test_a_source_smaller_than_the_number_of_processes_is_dealt_to_all():
     assert set(np.concatenate(sum(drawn, [])).tolist()) == set(range(11))
 
 
-def test_a_skip_leaves_out_the_start_of_one_pass_only():
-    batches = make_batches(order=['video', 'posetrack', ['h36m', 'amass']])
+@pytest.mark.parametrize('world_size', [2, 3])
+def test_processes_take_turns_together(world_size):
+    drawn = [list(make_batches(rank=rank, world_size=world_size, order='cycle')) for rank in range(world_size)]
+    rounds = {2: 5, 3: 4}[world_size]  # 40 of video are 20 or 14 for each process, in batches of 4
+    assert all(order_of(batches) == rounds * list(SIZES) for batches in drawn)
+    assert all(len({len(batch) for batch in step}) == 1 for step in zip(*drawn))
+    times = Counter(index for batches in drawn for batch in batches for index in batch if index in RANGES['video'])
+    assert set(times) == set(RANGES['video']) and sum(times.values()) <= len(RANGES['video']) + world_size - 1
+
+
+@pytest.mark.parametrize('order', ['cycle', ['video', 'posetrack', ['h36m', 'amass']]])
+def test_a_skip_leaves_out_the_start_of_one_pass_only(order):
+    batches = make_batches(order=order)
     whole = list(batches)
     batches.skip(11)
     assert list(batches) == whole[11:] and list(batches) == whole
@@ -191,8 +277,8 @@ def test_impossible_beginnings_are_named(names, message):
 @pytest.mark.parametrize('order', ['sequential', [], ['video'], ['amass', 'h36m', 'posetrack', 'video', 'amass'],
                                    ['amass', 'h36m', 'posetrack', ['video', 'vidoe']]])
 def test_orders_that_do_not_name_each_source_once_are_refused(order):
-    with pytest.raises(ValueError, match="expected 'proportional' or a list of passes that names each of amass, h36m, "
-                                         'posetrack, video once'):
+    with pytest.raises(ValueError, match="expected 'proportional', 'cycle' or a list of passes that names each of "
+                                         'amass, h36m, posetrack, video once'):
         make_batches(order=order)
 
 
@@ -224,10 +310,11 @@ def motion_config(store, **options):
         collate_fn=dict(type='motionbert_mm.collate_batch'), dataset=dict(type='MixedDataset', datasets=datasets))))
 
 
-def load_epoch(config, epoch=1, seed=3, **changes):
-    """Inputs of all batches of an epoch."""
+def load_epoch(config, epoch=1, seed=3, skip=0, **changes):
+    """Inputs of all batches of an epoch, but the first that are skipped."""
     loader = Runner.build_dataloader(dict(config.train_dataloader.to_dict(), **changes), seed=seed)
     loader.batch_sampler.sampler.set_epoch(epoch)
+    loader.batch_sampler.skip(skip)
     loader.dataset.set_epoch(epoch, run_seed=seed)
     return [batch['inputs'] for batch in loader]
 
@@ -254,7 +341,7 @@ def test_batches_of_motion_come_from_their_own_pipeline(tiny_store):
     assert len({batch.shape[2] for batch in batches[:6]}) == 2
 
 
-@pytest.mark.parametrize('order', ['proportional', ['wave', 'walk']])
+@pytest.mark.parametrize('order', ['proportional', 'cycle', ['wave', 'walk']])
 def test_a_config_that_was_written_and_read_gives_the_same_batches(tiny_store, tmp_path, order):
     config = motion_config(tiny_store, order=order)
     config.dump(tmp_path / 'dumped.py')
@@ -264,9 +351,26 @@ def test_a_config_that_was_written_and_read_gives_the_same_batches(tiny_store, t
     assert_same(load_epoch(config), load_epoch(again))
 
 
-def test_batches_do_not_depend_on_the_workers(tiny_store):
-    config = motion_config(tiny_store)
+@pytest.mark.parametrize('order', ['proportional', 'cycle'])
+def test_batches_do_not_depend_on_the_workers(tiny_store, order):
+    config = motion_config(tiny_store, order=order)
     assert_same(load_epoch(config, num_workers=2), load_epoch(config))
+
+
+def test_the_rest_of_an_epoch_has_the_batches_of_the_whole(tiny_store):
+    config = motion_config(tiny_store, order='cycle')
+    whole = load_epoch(config)
+    assert_same(load_epoch(config, skip=5, num_workers=2), whole[5:])
+    assert [batch.shape[2] for batch in whole] == len(whole) // 2 * [7, 9]
+
+
+def test_collated_batches_know_their_source(tiny_store):
+    config = motion_config(tiny_store).train_dataloader.dataset.to_dict()
+    dataset = build(DATASETS, dict(config, loss_weights=dict(wave=5)))
+    samples = collate_batch(dataset.__getitems__(dataset.ranges['wave'][:3]))['data_samples']
+    assert (samples.source, samples.loss_weight) == ('wave', 5.0)
+    assert [(sample.source, sample.loss_weight, sample.action) for sample in samples.unbind()] == 3 * [
+        ('wave', 5.0, 'wave')]
 
 
 def test_epoch_and_seed_of_the_run_reach_every_source(tiny_store):

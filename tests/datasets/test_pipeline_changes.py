@@ -88,6 +88,21 @@ def test_a_checkpoint_describes_the_changed_pipeline(tiny_store, tmp_path):
     assert load_model(tmp_path / 'model.pth', 'cpu')[1]['input'] == described['pipeline']
 
 
+def test_a_checkpoint_tells_the_masks_of_all_sources_of_the_training(tiny_store):
+    config = make_config(tiny_store).to_dict()
+    assert describe_config(config)['trained_mask'] == []
+    data = config['train_dataloader']['dataset']
+    masks = [dict(type='SampleMask', joint_ratio=0.1), dict(type='SampleExactMask', num_joints=3)]
+    sources = {name: dict(data, pipeline=[dict(type='NormalizeCoords'), *steps]) for name, steps in
+               (('hidden', masks), ('plain', []), ('more', masks[:1]))}
+    sources['more']['pipeline_changes'] = dict(SampleMask=dict(joint_ratio=0.2))
+    sources = dict(hidden=sources['hidden'], rest=dict(type='MixedDataset', datasets=sources))
+    config['train_dataloader']['dataset'] = dict(type='MixedDataset', datasets=sources)
+    assert describe_config(config)['trained_mask'] == [*masks, *masks, dict(type='SampleMask', joint_ratio=0.2)]
+    del config['train_dataloader']
+    assert describe_config(config)['trained_mask'] == []
+
+
 def test_without_2d_the_store_is_asked_for_3d_alone(people_store):
     batch = load(people_store, (), input_2d=None)
     assert not {'keypoints_2d', 'confidence', 'detected_2d'} & set(batch)

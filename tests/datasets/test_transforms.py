@@ -273,9 +273,16 @@ def test_pack_keeps_what_is_asked_for(batch):
 TRANSFORMS.import_from_location()
 
 
+def normalised(batch, name):
+    """The batch as a transform may find it; most come before or without 3D targets, one before the inputs are made."""
+    if name == 'AugmentPose':
+        return {key: value for key, value in batch.items() if key != 'smpl_pose'}
+    return NormalizeCoords(target='root_relative' if name == 'Take3DInputs' else None)(batch, rng())
+
+
 @pytest.mark.parametrize('name', sorted(TRANSFORMS.module_dict))
 def test_no_transform_writes_into_its_input(batch, name):
-    batch = frozen(NormalizeCoords(target=None)(batch, rng()))
+    batch = frozen(normalised(batch, name))
     before = dict(batch)
     build(TRANSFORMS, dict(type=name, **arguments(name)))(batch, rng())
     assert batch.keys() == before.keys() and all(batch[key] is value for key, value in before.items())
@@ -283,7 +290,7 @@ def test_no_transform_writes_into_its_input(batch, name):
 
 @pytest.mark.parametrize('name', sorted(TRANSFORMS.module_dict))
 def test_every_transform_is_a_function_of_batch_and_generator(batch, name):
-    transform, batch = build(TRANSFORMS, dict(type=name, **arguments(name))), NormalizeCoords(target=None)(batch, rng())
+    transform, batch = build(TRANSFORMS, dict(type=name, **arguments(name))), normalised(batch, name)
     first, again = transform(batch, rng(7)), transform(batch, rng(7))
     assert first.keys() == again.keys()
     for key, value in first.items():

@@ -30,11 +30,13 @@ def test_a_config_that_is_not_python_is_named(tmp_path):
         read_config(str(path))
 
 
-def test_windows_of_mixed_sources_are_checked(config_file):
+def test_windows_of_mixed_and_joined_sources_are_checked(config_file):
     inner = dict(type='MotionDataset', data_root='x', window=dict(num_frame=9))
-    with pytest.raises(TypeError, match=r'dataset\.datasets\.poses\.window has num_frame'):
-        read_config(str(config_file), {'train_dataloader.dataset': dict(type='MixedDataset', datasets=dict(poses=inner),
-                                                                        _delete_=True)})
+    joined = dict(type='JoinedDataset', datasets=dict(h36m=inner))
+    for source, place in ((inner, ''), (joined, r'\.datasets\.h36m')):
+        mixed = dict(type='MixedDataset', datasets=dict(poses=source), _delete_=True)
+        with pytest.raises(TypeError, match=rf'dataset\.datasets\.poses{place}\.window has num_frame'):
+            read_config(str(config_file), {'train_dataloader.dataset': mixed})
 
 
 def test_keys_that_no_class_takes_are_found_before_anything_is_built(config_file):

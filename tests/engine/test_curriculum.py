@@ -57,7 +57,8 @@ def test_the_second_source_joins_at_its_epoch(whole_run):
 
 def test_each_source_is_learned_by_its_own_losses(whole_run):
     losses = {action: names for _, _, action, names in whole_run.batches}
-    assert losses == dict(walk=['loss', 'pose.loss_mpjpe', 'pose.loss_velocity'], wave=['loss', 'pose.loss_2d'])
+    assert losses == dict(walk=['loss', 'mocap.pose.loss_mpjpe', 'mocap.pose.loss_velocity'],
+                          wave=['loss', 'video.pose.loss_2d'])
 
 
 def test_the_log_names_the_sources_when_they_change(whole_run):

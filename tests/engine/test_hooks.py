@@ -58,10 +58,11 @@ def test_a_checkpoint_says_what_it_is(checkpoint, tiny_store, tmp_path):
     model = build(MODELS, config.model.to_dict())
     checkpoint['state_dict'] = model.state_dict()
     PlainCheckpointHook().before_save_checkpoint(make_runner(model, config), checkpoint)
-    assert set(checkpoint['meta'][META_KEY]) == {'model', 'window', 'pipeline'}
+    assert set(checkpoint['meta'][META_KEY]) == {'model', 'window', 'pipeline', 'trained_mask'}
     torch.save(checkpoint, tmp_path / 'model.pth')
     loaded, info = load_model(tmp_path / 'model.pth', 'cpu')
-    assert info == dict(skeleton='h36m', num_frames=9, dilation=1, input=[dict(type='NormalizeCoords')], mask=[])
+    assert info == dict(skeleton='h36m', num_frames=9, dilation=1, input=[dict(type='NormalizeCoords')], input_3d=[],
+                        mask=[], trained_mask=[])
     assert torch.equal(loaded.neck.fc.weight, model.neck.fc.weight)
 
 

@@ -342,3 +342,128 @@ def test_wrong_options_are_refused(options, error, words):
 def test_unknown_joints_are_refused(joints, error, words):
     with pytest.raises(error, match=words):
         evaluate(make_windows(make_sequences())[:1], joints=joints)
+
+
+# Completion: what was hidden, by the mask of the ground truth
+
+
+LEFT_LEG = [4, 5, 6]
+
+
+def add_mask(window, joints, frames=None):
+    """Note in a window's ground truth that joints were hidden, in all its rows or in some."""
+    target, pred = window
+    mask = torch.zeros(target.keypoints_3d.shape[:-1], dtype=torch.bool)
+    mask[:, slice(None) if frames is None else frames, joints] = True
+    target.set_data(dict(mask=mask))
+    return target, pred
+
+
+def test_hidden_and_seen_joints_and_the_completed_pose():
+    sequences = make_sequences()
+    windows = [add_mask(window, LEFT_LEG) for window in make_windows(sequences, stride=8)]
+    result = evaluate(windows, average='frame', overlap='errors')
+    errors = np.concatenate([F.joint_errors(relative(pred[0]), relative(truth[0]))
+                             for truth, pred in sequences.values()])
+    seen = np.delete(errors, LEFT_LEG, axis=1)
+    assert result['MPJPE/hidden'] == pytest.approx(errors[:, LEFT_LEG].mean(), rel=1e-5)
+    assert result['MPJPE/seen'] == pytest.approx(seen.mean(), rel=1e-5)
+    assert result['MPJPE/completed'] == pytest.approx(result['MPJPE/hidden'] * 3 / 17, rel=1e-9)
+    assert result['MPJPE'] == pytest.approx((3 * result['MPJPE/hidden'] + 14 * result['MPJPE/seen']) / 17, rel=1e-9)
+
+
+def test_other_values_do_not_know_of_a_mask(monkeypatch):
+    windows = make_windows(make_sequences())
+    plain, lines = evaluate(windows), tuple(captured_log(monkeypatch, windows))
+    assert not any('hidden' in key or 'seen' in key or 'completed' in key for key in plain)
+    assert 'completed' not in ''.join(lines) and 'hidden:' not in lines[1]
+    nothing = [add_mask(window, []) for window in make_windows(make_sequences())]
+    assert tuple(captured_log(monkeypatch, nothing)) == lines and evaluate(nothing) == plain
+    masked = evaluate([add_mask(window, LEFT_LEG) for window in windows])
+    assert {key: masked[key] for key in plain} == plain
+    assert set(masked) - set(plain) == {'MPJPE/hidden', 'MPJPE/seen', 'MPJPE/completed'}
+
+
+@pytest.mark.parametrize('overlap', ['predictions', 'errors'])
+def test_overlapping_windows_that_hide_differently_are_measured_one_by_one(overlap):
+    truth = np.zeros((1, 6, 17, 3), np.float32)
+    ahead = truth + np.float32(30) * np.eye(3, dtype=np.float32)[0]
+    windows = [add_mask(make_window('walk_1.cam0', truth, ahead, range(0, 4)), [3]),
+               add_mask(make_window('walk_1.cam0', truth, -2 * ahead, range(2, 6)), [7, 8])]
+    result = evaluate(windows, root_relative=False, overlap=overlap)
+    assert result['MPJPE/hidden'] == result['MPJPE/seen'] == pytest.approx((2 * 30 + 2 * 45 + 2 * 60) / 6)
+    first, second = 30 / 17, 2 * 60 / 17
+    assert result['MPJPE/completed'] == pytest.approx((2 * first + 2 * (first + second) / 2 + 2 * second) / 6)
+    assert result['MPJPE'] == pytest.approx({'predictions': (2 * 30 + 2 * 15 + 2 * 60) / 6, 'errors': 45}[overlap])
+
+
+def test_frames_that_hide_nothing_are_complete():
+    truth, pred = make_sequences()['walk_1.cam0']
+    windows = [add_mask(make_window('walk_1.cam0', truth, pred, range(0, 10)), LEFT_LEG, frames=slice(2, 6)),
+               make_window('walk_1.cam0', truth, pred, range(10, 20))]
+    result = feed(Pose3DMetric(), windows, batch=1).evaluate(2)
+    errors = F.joint_errors(relative(pred[0]), relative(truth[0]))
+    assert result['MPJPE/hidden'] == pytest.approx(errors[2:6, LEFT_LEG].mean(), rel=1e-5)
+    assert result['MPJPE/completed'] == pytest.approx(errors[2:6, LEFT_LEG].sum() / 17 / 20, rel=1e-5)
+    rows = np.concatenate([errors[[0, 1, *range(6, 20)]].mean(axis=1),
+                           np.delete(errors[2:6], LEFT_LEG, axis=1).mean(axis=1)])
+    assert result['MPJPE/seen'] == pytest.approx(rows.mean(), rel=1e-5)
+
+
+def test_parts_count_the_joints_that_are_averaged_and_the_frames_that_are_predicted():
+    truth, pred = make_sequences()['walk_1.cam0']
+    target, _ = add_mask(make_window('walk_1.cam0', truth, pred, range(20)), [*LEFT_LEG, 16], frames=[7])
+    centre = make_window('walk_1.cam0', truth, pred, [7])[1]
+    result = evaluate([(target, centre)], joints=['root', 'left_ankle', 'left_knee', 'nose'])
+    errors = F.joint_errors(relative(pred[0]), relative(truth[0]))[7]
+    assert result['MPJPE/hidden'] == pytest.approx(errors[[5, 6]].mean(), rel=1e-5)
+    assert result['MPJPE/completed'] == pytest.approx(errors[[5, 6]].sum() / 4, rel=1e-5)
+    assert 'MPJPE/hidden' not in evaluate([(target, centre)], joints=['nose'])
+
+
+@pytest.mark.parametrize('overlap', ['predictions', 'errors'])
+def test_two_ranks_measure_masked_windows_as_one(overlap):
+    windows = [add_mask(window, [number % 17, 3], frames=slice(number % 3, None))
+               for number, window in enumerate(make_windows(make_sequences()))]
+    ranks = [feed(Pose3DMetric(overlap=overlap), windows[rank::2], batch=3) for rank in (0, 1)]
+    gathered = ranks[1].results + ranks[0].results + ranks[0].results[:1]
+    reports = [Pose3DMetric(overlap=overlap).report(results) for results in (
+        gathered, feed(Pose3DMetric(overlap=overlap), windows).results)]
+    assert reports[0] == reports[1] and 'hidden: 1 to 2 joints that differ' in reports[0].protocol
+
+
+def test_tables_and_protocol_say_what_was_hidden(monkeypatch):
+    windows = [add_mask(window, LEFT_LEG) for window in make_windows(make_sequences())]
+    table, protocol = captured_log(monkeypatch, windows, overlap='errors')
+    parts = next(text for text in table.split('\n\n') if 'completed' in text).splitlines()
+    assert parts[0].split() == ['MPJPE', 'clips', 'frames', 'hidden', 'seen', 'completed', 'total']
+    assert parts[1].split()[0] == 'sit' and parts[-1].startswith('mean over actions')
+    result = evaluate(windows, overlap='errors')
+    assert parts[-1].split()[-4:] == [f'{result[key]:.2f}' for key in ('MPJPE/hidden', 'MPJPE/seen', 'MPJPE/completed',
+                                                                       'MPJPE')]
+    assert 'hidden: left_leg (left_hip, left_knee, left_ankle), in every frame | hidden, seen and' in protocol
+
+
+@pytest.mark.parametrize('joints, frames, options, words', [
+    (lambda number: [16, 3], None, {}, 'hidden: right_ankle, right_wrist, in every frame'),
+    (lambda number: [number % 5], None, {}, 'hidden: 1 joint that differs, in every frame'),
+    (lambda number: range(number + 1), None, dict(overlap='errors'), 'hidden: 1 to 3 joints that differ'),
+    (lambda number: LEFT_LEG, slice(0, 4), dict(overlap='errors'), 'in 50% of the frames'),
+])
+def test_the_protocol_knows_masks_of_all_kinds(monkeypatch, joints, frames, options, words):
+    sequences = make_sequences()
+    windows = make_windows({name: sequences[name] for name in ('walk_1.cam0',)}, size=8, stride=12)
+    windows += make_windows({'sit_1.cam0': [points[:, :8] for points in sequences['sit_1.cam0']]}, size=8, stride=8)
+    windows = [add_mask(window, list(joints(number)), frames) for number, window in enumerate(windows)]
+    protocol = captured_log(monkeypatch, windows, **options)[1]
+    assert re.search(words, protocol) and 'each window measured' in protocol
+    differs = 'that differs' in words
+    assert ('some may have been given what others were not' in protocol) == differs
+
+
+def test_masks_of_other_joints_are_refused():
+    truth, pred = make_sequences()['walk_1.cam0']
+    target, sample = make_window('walk_1.cam0', truth, pred, range(20))
+    target.set_data(dict(mask=torch.zeros(1, 20, 16, dtype=torch.bool)))
+    with pytest.raises(ValueError, match=r'and mask \(1, 20, 16\)'):
+        evaluate([(target, sample)])

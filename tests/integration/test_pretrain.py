@@ -55,15 +55,17 @@ def test_pretraining_begins_with_3d_and_goes_on_with_both(pretrained):
     first, second = (log.index(f'Epoch {number} trains on {names}') for number, names in ((1, 'mocap: '),
                                                                                           (2, 'mocap, video: ')))
     assert 'Epoch 3 trains on' not in log
-    assert 'pose.loss_mpjpe: ' in log[first:second] and 'pose.loss_2d: ' not in log[first:second]
-    assert 'pose.loss_mpjpe: ' in log[second:] and 'pose.loss_2d: ' in log[second:]
+    assert ' mocap.pose.loss_mpjpe: ' in log[first:second] and 'pose.loss_2d: ' not in log[first:second]
+    assert ' mocap.pose.loss_mpjpe: ' in log[second:] and ' video.pose.loss_2d: ' in log[second:]
+    assert ' pose.loss_' not in log
     assert 'nan' not in log[first:].lower()
 
 
 def test_the_pretrained_checkpoint_lifts_without_its_config(pretrained):
     _, checkpoint = pretrained
     model, info = load_model(checkpoint, 'cpu')
-    assert info == dict(skeleton='h36m', num_frames=9, dilation=1, input=[dict(type='NormalizeCoords')], mask=[])
+    assert info == dict(skeleton='h36m', num_frames=9, dilation=1, input=[dict(type='NormalizeCoords')], input_3d=[],
+                        mask=[], trained_mask=[dict(type='SampleMask', joint_ratio=0.1, frame_ratio=0.1)] * 2)
     assert load(checkpoint)['meta']['iter'] == 3 + 7 + 7
     assert all(value.isfinite().all() for value in model.state_dict().values())
 

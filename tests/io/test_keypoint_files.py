@@ -67,9 +67,9 @@ def test_bad_arrays_are_refused(tmp_path, arrays, message):
     assert 'a.npz' in str(error.value)
 
 
-def test_first_nan_is_named_by_frame_and_joint(tmp_path):
+def test_first_infinity_is_named_by_frame_and_joint(tmp_path):
     points = walk_2d('coco17')
-    points[7, 5, 1] = points[9] = np.nan
+    points[7, 5, 1] = points[9] = np.inf
     with pytest.raises(ValueError, match=r'first in frame 7, joint 5 \(left_shoulder\), 18 in all'):
         read_keypoints(save_npy(tmp_path, points), skeleton='coco17')
 
@@ -140,12 +140,35 @@ def test_missing_joint_is_interpolated_without_confidence(tmp_path):
     assert (track.confidence[4:6, 9] == 0).all()
 
 
+def test_nan_and_confidence_zero_both_mean_missing(tmp_path):
+    points, confidence = walk_2d('coco17'), np.ones((30, 17))
+    holes = np.zeros((30, 17), bool)
+    holes[4:6, 9] = holes[0, 3] = holes[20] = True
+    tracks = []
+    for keypoints, certainty in ((np.where(holes[..., None], np.nan, points), confidence),
+                                 (points, np.where(holes, np.nan, confidence)),
+                                 (points, np.where(holes, 0, confidence)),
+                                 (np.where(holes[..., None], 0, points), np.where(holes, 0, confidence))):
+        tracks.append(read_keypoints(save_npz(tmp_path, keypoints=keypoints, confidence=certainty), skeleton='coco17'))
+    for track in tracks:
+        np.testing.assert_array_equal(track.keypoints, tracks[0].keypoints)
+        np.testing.assert_array_equal(track.confidence, ~holes)
+    np.testing.assert_allclose(tracks[0].keypoints[20], points[[19, 21]].mean(0), rtol=1e-5)
+    np.testing.assert_array_equal(tracks[0].keypoints[0, 3], points[1, 3])
+    np.testing.assert_array_equal(tracks[0].keypoints[~holes], points[~holes])
+
+
+def test_a_file_of_nan_alone_is_refused(tmp_path):
+    with pytest.raises(ValueError, match='a.npy: every joint has confidence 0 or is NaN in every frame'):
+        read_keypoints(save_npy(tmp_path, np.full((3, 17, 2), np.nan)), skeleton='coco17')
+
+
 def test_joint_that_is_never_seen_is_reported(tmp_path):
     points, confidence = walk_2d('coco17'), np.ones((30, 17))
     points[:, 16], confidence[:, 16] = 0, 0
     track = read_keypoints(save_npz(tmp_path, keypoints=points, confidence=confidence), skeleton='coco17')
     np.testing.assert_allclose(track.keypoints[:, 16], points[:, :16].mean(1), rtol=1e-5)
-    assert track.notes == ('never detected: right_ankle; their 3D positions are guesses',)
+    assert track.notes == ('never detected: right_ankle',)
 
 
 def alphapose(points, frames=None, track=None, score=0.9, **extra):
@@ -186,6 +209,19 @@ def test_joint_missing_beside_a_gap_does_not_pull_the_gap_to_zero(tmp_path):
     items[4]['keypoints'][27:30] = [0, 0, 0]  # left wrist of image 4
     track = read_keypoints(save_json(tmp_path, items), skeleton='coco17')
     np.testing.assert_allclose(track.keypoints[5, 9], points[3, 9] / 3 + points[6, 9] * 2 / 3, rtol=1e-5)
+
+
+@pytest.mark.parametrize('absent', [float('nan'), None])
+def test_nan_and_null_of_a_detector_are_missing_joints(tmp_path, absent):
+    points = walk_2d('coco17', 12)
+    items = alphapose(points)
+    items[4]['keypoints'][27] = absent  # x of the left wrist
+    items[7]['keypoints'] = [absent] * 51
+    track = read_keypoints(save_json(tmp_path, items), skeleton='coco17')
+    np.testing.assert_allclose(track.keypoints[4, 9], points[[3, 5], 9].mean(0), rtol=1e-5)
+    np.testing.assert_allclose(track.keypoints[7], points[[6, 8]].mean(0), rtol=1e-5)
+    assert track.confidence[4, 9] == 0 and (track.confidence == 0).sum() == 18
+    assert '1 of 12 frames have no detection' in track.notes[0]
 
 
 def test_longest_track_is_chosen_and_said(tmp_path):

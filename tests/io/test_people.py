@@ -82,9 +82,18 @@ def test_the_order_is_judged_for_all_people_together(tmp_path):
     assert len(read_people(path, skeleton='coco17', trust_order=True).tracks) == 1
 
 
-def test_nan_is_named_by_the_number_of_its_image(tmp_path):
-    items = alphapose(walk_2d('coco17', 10), range(100, 110), track=1)
+def test_nan_is_a_missing_joint(tmp_path):
+    points = walk_2d('coco17', 10)
+    items = alphapose(points, track=1)
     items[7]['keypoints'][3 * 5] = float('nan')
+    track = read_people(write_json(tmp_path / 'a.json', items), skeleton='coco17').tracks[0]
+    np.testing.assert_allclose(track.keypoints[7, 5], points[[6, 8], 5].mean(0), rtol=1e-5)
+    assert np.argwhere(track.confidence == 0).tolist() == [[7, 5]]
+
+
+def test_infinity_is_named_by_the_number_of_its_image(tmp_path):
+    items = alphapose(walk_2d('coco17', 10), range(100, 110), track=1)
+    items[7]['keypoints'][3 * 5] = float('inf')
     with pytest.raises(ValueError, match=r'first in frame 107, joint 5 \(left_shoulder\)'):
         read_people(write_json(tmp_path / 'a.json', items), skeleton='coco17')
 

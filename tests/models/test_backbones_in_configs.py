@@ -9,6 +9,7 @@ from mmengine.optim import OptimWrapper
 
 from motionbert_mm.registry import MODELS, build, check_arguments
 from motionbert_mm.structures.motion_sample import MotionSample
+from motionbert_mm.structures.skeleton import get_skeleton
 from tests.minimal import arguments
 from tests.test_configs import CONFIGS, as_list, ids
 
@@ -20,8 +21,9 @@ BATCH, PERSONS, FRAMES = 2, 1, 9
 # Axes behind (B, M, T, J) of the fields that a pipeline may pack.
 TRAILING = dict(target_3d=(3,), target_2d=(2,), weight_2d=(), visible=(), mask=())
 # Which parts read and make one token for every frame, where others read and make one for every joint.
-FRAME_BACKBONES = ('PSTMOEncoder',)
-FRAME_READERS = ('FrameToJoints', 'StridedReduction', 'FramePoseHead', 'MaskedPoseHead')
+FRAME_BACKBONES = ('MPMEncoder', 'PSTMOEncoder')
+FRAME_READERS = ('FrameToJoints', 'StridedReduction', 'FramePoseHead', 'MaskedPoseHead',
+                 'RestoreFrames')
 ADAPTERS = {(True, False): dict(type='FrameToJoints', out_channels=8),
             (False, True): dict(type='JointsToFrame', out_channels=8)}
 # What changes in a config that has DSTformer: one line (MotionBERT, tables 6 and 7).
@@ -53,7 +55,8 @@ def packed_fields(config):
 
 def make_model(config, name):
     """The model of a config around the smallest backbone of another name, a layout adapter between them if needed."""
-    backbone = dict(arguments(name), type=name)
+    joints = dict(num_joints=get_skeleton(config.model.skeleton).num_joints)
+    backbone = dict(arguments(name), type=name, **joints)
     necks = [dict(neck) for neck in as_list(config.model.get('neck'))
              if neck.type not in (adapter['type'] for adapter in ADAPTERS.values())]
     for neck in necks:
@@ -62,7 +65,8 @@ def make_model(config, name):
     reader = (necks or list(config.model.heads.values()))[0]['type']
     adapter = ADAPTERS.get((name in FRAME_BACKBONES, reader in FRAME_READERS))
     torch.manual_seed(0)
-    return build(MODELS, dict(config.model.to_dict(), backbone=backbone, neck=[*filter(None, [adapter]), *necks]))
+    return build(MODELS, dict(config.model.to_dict(), backbone=backbone,
+                              neck=[*([dict(adapter, **joints)] if adapter else ()), *necks]))
 
 
 def make_samples(model, fields=()):
@@ -127,10 +131,11 @@ def test_it_learns_to_pass_its_input_on(name):
 @pytest.mark.parametrize('path', DSTFORMER_CONFIGS, ids=ids(DSTFORMER_CONFIGS))
 def test_one_line_changes_the_backbone(path, change):
     config = Config(load(path).to_dict())
-    config.merge_from_dict(dict(model=dict(backbone=dict(change))))
+    joints = get_skeleton(config.model.skeleton).num_joints
+    config.merge_from_dict(dict(model=dict(backbone=dict(change, num_joints=joints))))
     check_arguments(config.to_dict())
     with torch.device('meta'):
         model = build(MODELS, config.model.to_dict())
     assert type(model.backbone).__name__ == change.get('type', 'DSTformer')
     first = next(layer for layer in model.neck.modules() if isinstance(layer, torch.nn.Linear))
-    assert first.in_features in (model.backbone.out_channels, 17 * model.backbone.out_channels)
+    assert first.in_features in (model.backbone.out_channels, joints * model.backbone.out_channels)

@@ -12,10 +12,12 @@ from tests.minimal import arguments
 MODELS.import_from_location()
 BATCH, FRAMES, JOINTS, CHANNELS = 3, 9, 17, 16
 # Axes (T', J') of the features of each backbone or neck, where they are not (T, J); by name where it gives several.
-LAYOUTS = {'JointsToFrame': (FRAMES, 1), 'PSTMOEncoder': (FRAMES, 1),
+LAYOUTS = {'JointsToFrame': (FRAMES, 1), 'PSTMOEncoder': (FRAMES, 1), 'MPMEncoder': (FRAMES, 1),
+           'RestoreFrames': (FRAMES, 1),
            'StridedReduction': dict(frames=(FRAMES, 1), centre=(1, 1))}
 # Necks and heads that read one token for every frame.
-READ_FRAMES = ('FramePoseHead', 'FrameToJoints', 'MaskedPoseHead', 'RefinedPoseHead', 'StridedReduction')
+READ_FRAMES = ('FramePoseHead', 'FrameToJoints', 'MaskedPoseHead', 'RefinedPoseHead', 'RestoreFrames',
+               'StridedReduction')
 READ_CENTRE = ('RefinedPoseHead',)
 
 
@@ -54,6 +56,8 @@ def features_for(name):
     return example(1 if name in READ_CENTRE else FRAMES, tokens_of(name), CHANNELS)
 
 
+# Backbones that read 3D poses too, (N, T, J, 4) with the confidence.
+READ_3D = ('MPMEncoder',)
 ENCODERS = [(name, example(FRAMES, JOINTS, 3)) for name in registered('backbones')]
 ENCODERS += [(name, example(FRAMES, tokens_of(name), CHANNELS)) for name in registered('necks')]
 HEADS = registered('heads')
@@ -92,7 +96,12 @@ def test_the_input_is_not_written(name, inputs):
 @pytest.mark.parametrize('name, inputs', ENCODERS)
 def test_backward_reaches_every_parameter_and_the_input(name, inputs):
     module, inputs = make(name), inputs.clone().requires_grad_()
-    sum(value.square().sum() for value in named(module(inputs)).values()).backward()
+    passes = [module(inputs)]
+    if name == 'RestoreFrames':
+        passes.append(module(inputs, (torch.arange(FRAMES) < 3)[:, None].expand(BATCH, FRAMES, JOINTS)))
+    if name in READ_3D:
+        passes.append(module(torch.cat([inputs, inputs[..., :1]], dim=-1)))
+    sum(value.square().sum() for features in passes for value in named(features).values()).backward()
     assert not [key for key, value in trained(module).items() if value.grad is None or not value.grad.any()]
     assert inputs.grad.flatten(1).any(dim=1).all()
     assert all(torch.isfinite(value.grad).all() for value in trained(module).values())
@@ -102,7 +111,7 @@ def test_backward_reaches_every_parameter_and_the_input(name, inputs):
 def test_samples_do_not_see_each_other(name, inputs):
     module = make(name).eval()
     changed = inputs.clone()
-    changed[0] += 1.0
+    changed[0] = 1.0 - 2.0 * changed[0]
     turned, single, moved = (named(module(other)) for other in (inputs.flip(0), inputs[1:2], changed))
     for key, features in named(module(inputs)).items():
         torch.testing.assert_close(moved[key][1:], features[1:], rtol=1e-5, atol=1e-5)

@@ -173,6 +173,38 @@ def test_heads_log_under_their_names(tiny_model, batch):
     assert set(model(**batch, mode='loss')) == {'pose.loss_mpjpe', 'pose.loss_velocity', 'other.loss_second'}
 
 
+def test_losses_of_a_source_are_weighted_and_named_by_it(tiny_model, batch):
+    model = make(tiny_model)
+    plain = model(**batch, mode='loss')
+    batch['data_samples'].set_metainfo(dict(source='m2l', loss_weight=2.5))
+    losses = model(**batch, mode='loss')
+    assert set(losses) == {'m2l.pose.loss_mpjpe', 'm2l.pose.loss_velocity'}
+    for name, value in plain.items():
+        torch.testing.assert_close(losses[f'm2l.{name}'], 2.5 * value, rtol=0, atol=0)
+    total, logged = model.parse_losses(losses)
+    torch.testing.assert_close(total, 2.5 * sum(plain.values()))
+    assert list(logged) == ['loss', *losses]
+
+
+@pytest.mark.parametrize('known, unknown', [('first', 'second'), ('second', 'first')])
+def test_a_head_without_targets_is_not_logged_but_reaches_its_parameters(tiny_model, batch, known, unknown):
+    losses = [dict(type='MPJPELoss'), dict(type='VelocityLoss', weight=2.0)]
+    heads = {known: dict(type='FramePoseHead', losses=losses),
+             unknown: dict(type='MaskedPoseHead', depth=1, num_heads=2, drop=0.0, losses=losses)}
+    model = make(tiny_model, neck=dict(type='JointsToFrame', out_channels=8),
+                 heads={name: heads[name] for name in sorted(heads)}).train()
+    batch['data_samples'].set_metainfo(dict(source='m2l'))
+    losses = model(**batch, mode='loss')
+    prediction, target = model.heads[known](model(batch['inputs'])), batch['data_samples'].target_3d.flatten(0, 1)
+    assert list(losses) == [f'm2l.{known}.loss_mpjpe', f'm2l.{known}.loss_velocity']
+    torch.testing.assert_close(losses[f'm2l.{known}.loss_mpjpe'], mpjpe(prediction, target))
+    torch.testing.assert_close(losses[f'm2l.{known}.loss_velocity'], 2.0 * velocity(prediction, target))
+    sum(losses.values()).backward()
+    trained = [value for value in model.parameters() if value.requires_grad]
+    own = [value for value in model.heads[unknown].parameters() if value.requires_grad]
+    assert all(value.grad is not None for value in trained) and own and not any(value.grad.any() for value in own)
+
+
 def test_two_losses_of_one_name_are_refused(tiny_model):
     tiny_model['heads']['pose']['losses'] = [dict(type='MPJPELoss'), dict(type='MPJPELoss', weight=2.0)]
     with pytest.raises(ValueError, match="losses are logged as 'loss_mpjpe'.*name"):

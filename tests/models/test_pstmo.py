@@ -7,9 +7,8 @@ from motionbert_mm.datasets.base import MotionDataset
 from motionbert_mm.datasets.loading import collate_batch
 from motionbert_mm.geometry.coords import flip
 from motionbert_mm.models.backbones.pstmo import PSTMOEncoder
-from motionbert_mm.models.heads.masked_pose import MaskedPoseHead
 from motionbert_mm.models.losses.keypoint import mpjpe
-from motionbert_mm.models.necks import FrameToJoints, StridedReduction
+from motionbert_mm.models.necks import FrameToJoints, RestoreFrames, StridedReduction
 from motionbert_mm.registry import MODELS, build
 from motionbert_mm.structures.skeleton import get_skeleton
 
@@ -17,8 +16,8 @@ FRAMES, JOINTS = 9, 17
 ENCODER = dict(max_frames=FRAMES, dim=16, depth=2, num_heads=2, hidden_dim=24)
 LOSSES = [dict(type='MPJPELoss')]
 STAGE_1 = dict(type='MotionModel', backbone=dict(type='PSTMOEncoder', **ENCODER, has_joint_token=True),
-               heads=dict(masked=dict(type='MaskedPoseHead', max_frames=FRAMES, dim=16, depth=1, num_heads=2,
-                                      losses=LOSSES)))
+               neck=dict(type='RestoreFrames', max_frames=FRAMES),
+               heads=dict(masked=dict(type='MaskedPoseHead', depth=1, num_heads=2, losses=LOSSES)))
 STAGE_2 = dict(type='MotionModel', backbone=dict(type='PSTMOEncoder', **ENCODER),
                neck=dict(type='StridedReduction', num_frames=FRAMES, num_heads=2), predicts=['centre'],
                heads=dict(frames=dict(type='FramePoseHead', source='frames', losses=LOSSES),
@@ -139,7 +138,7 @@ def test_splitting_frames_refuses_tokens_of_joints():
 
 def test_the_decoder_reads_visible_features_only():
     torch.manual_seed(0)
-    head = MaskedPoseHead(16, max_frames=FRAMES, dim=16, depth=1, num_heads=2).eval()
+    neck = RestoreFrames(16, out_channels=8, max_frames=FRAMES)
     features = torch.randn(2, FRAMES, 1, 16)
     mask = torch.zeros(2, FRAMES, JOINTS, dtype=torch.bool)
     mask[:, 3:6] = True
@@ -147,15 +146,20 @@ def test_the_decoder_reads_visible_features_only():
     hidden, first = features.clone(), features.clone()
     hidden[:, 3:6] = torch.randn(2, 3, 1, 16)
     first[:, 0] = torch.randn(2, 1, 16)
-    torch.testing.assert_close(head(hidden, mask), head(features, mask), rtol=0, atol=0)
-    assert not torch.allclose(head(first, mask), head(features, mask), atol=1e-3)
-    assert not torch.allclose(head(features, mask)[:, 3], head(features, mask)[:, 4], atol=1e-3)
+    torch.testing.assert_close(neck(hidden, mask), neck(features, mask), rtol=0, atol=0)
+    assert not torch.allclose(neck(first, mask), neck(features, mask), atol=1e-3)
+    assert not torch.allclose(neck(features, mask)[:, 3], neck(features, mask)[:, 4], atol=1e-3)
 
 
-@pytest.mark.parametrize('head, words', [('MaskedPoseHead', 'at most 243 frames'), ('FramePoseHead', 'JointsToFrame')])
-def test_heads_of_frames_refuse_tokens_of_joints(head, words):
+@pytest.mark.parametrize('part, words', [('RestoreFrames', 'at most 243 frames'), ('FramePoseHead', 'JointsToFrame'),
+                                         ('MaskedPoseHead', 'JointsToFrame')])
+def test_readers_of_frames_refuse_tokens_of_joints(part, words):
     with pytest.raises(ValueError, match=words):
-        build(MODELS, dict(type=head, in_channels=16))(torch.zeros(2, 9, 17, 16))
+        build(MODELS, dict(type=part, in_channels=16))(torch.zeros(2, 9, 17, 16))
+
+
+def restore(model, batch, mask):
+    return model.heads['masked'](model.neck(model.backbone(batch['inputs'].flatten(0, 1), mask), mask))
 
 
 def test_stage_one_learns_hidden_and_visible_joints(tiny_store):
@@ -163,7 +167,7 @@ def test_stage_one_learns_hidden_and_visible_joints(tiny_store):
     losses = model(**batch, mode='loss')
     samples = batch['data_samples']
     mask = samples.mask.flatten(0, 1)
-    restored = model.heads['masked'](model.backbone(batch['inputs'].flatten(0, 1), mask), mask)
+    restored = restore(model, batch, mask)
     weight = samples.visible.flatten(0, 1).float()
     torch.testing.assert_close(losses, {'masked.loss_mpjpe': mpjpe(restored, samples.target_2d.flatten(0, 1), weight)})
 
@@ -171,7 +175,7 @@ def test_stage_one_learns_hidden_and_visible_joints(tiny_store):
 def test_stage_one_predicts_pixels(tiny_store):
     batch, model = load(tiny_store, MASKED), make(STAGE_1)
     samples, mask = model(**batch, mode='predict'), batch['data_samples'].mask.flatten(0, 1)
-    unit = model.heads['masked'](model.backbone(batch['inputs'].flatten(0, 1), mask), mask)
+    unit = restore(model, batch, mask)
     width, height = batch['data_samples'].metainfo['image_size'][0]
     expected = (unit[0] + torch.tensor([1.0, height / width])) * width / 2
     torch.testing.assert_close(samples[0].keypoints_2d[0], expected, rtol=1e-4, atol=1e-2)
@@ -238,7 +242,7 @@ def test_a_head_that_reads_what_is_not_there_is_refused(neck, source, words, tin
 def test_other_backbones_drive_both_stages(backbone, stage, tiny_store):
     sizes = dict(DSTformer=dict(max_frames=9, dim=16, depth=1, num_heads=2),
                  TemporalConvNet=dict(dim=4, channels=16, filter_widths=(3, 3)))
-    necks = [dict(type='JointsToFrame', out_channels=16), *filter(None, [stage.get('neck')])]
+    necks = [dict(type='JointsToFrame', out_channels=16), stage['neck']]
     model = make(stage, backbone=dict(type=backbone, **sizes[backbone]), neck=necks)
     batch = load(tiny_store, MASKED if stage is STAGE_1 else LIFTED)
     total, _ = model.parse_losses(model(**batch, mode='loss'))

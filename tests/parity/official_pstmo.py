@@ -1,18 +1,20 @@
 """Our models, weights and batches for the vectors of P-STMO's networks."""
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from motionbert_mm.checkpoints.official_pstmo import pstmo_to_ours
+from motionbert_mm.checkpoints.official_blocks import OfficialNetwork
+from motionbert_mm.checkpoints.official_pstmo import PSTMO
 from motionbert_mm.registry import MODELS, build
 from motionbert_mm.structures.motion_sample import MotionSample
 from motionbert_mm.structures.skeleton import get_skeleton
 from tests.parity.vectors import PARITY_DIR, Vector
 
+ABSOLUTE = 2e-5  # tolerance of networks
 SKELETONS = {17: 'h36m', 16: 'h36m16'}  # by the number of joints
 # Options that say how masks are drawn; in the vectors masks are inputs.
 OF_MASKS = {'spatial_mask_num', 'temporal_mask_rate'}
@@ -41,22 +43,56 @@ def model_config(args: dict[str, Any], *, is_masked: bool) -> dict:
                     has_joint_token=is_masked, **sizes)
     model = dict(type='MotionModel', skeleton=SKELETONS[args['n_joints']], backbone=backbone)
     if is_masked:
-        return dict(model, heads=dict(masked=dict(
-            type='MaskedPoseHead', num_joints=args['n_joints'], max_frames=frames, dim=dim // 2,
+        neck = dict(type='RestoreFrames', max_frames=frames, out_channels=dim // 2)
+        return dict(model, neck=neck, heads=dict(masked=dict(
+            type='MaskedPoseHead', num_joints=args['n_joints'],
             depth=args['layers'] - 1, losses=losses, **sizes)))
-    head = dict(type='FramePoseHead', num_joints=args['out_joints'], out_channels=args['out_channels'], losses=losses)
-    neck = dict(type='StridedReduction', num_frames=frames, strides=args['stride_num'], **sizes)
-    return dict(model, neck=neck, predicts=['centre'],
+    return dict(model, **lifter_parts(args, num_joints=args['out_joints']))
+
+
+def lifter_parts(args: dict[str, Any], *, num_joints: int) -> dict:
+    """What the config of a model of stage II has behind the backbone, with the official losses."""
+    head = dict(type='FramePoseHead', num_joints=num_joints, out_channels=args['out_channels'],
+                losses=[dict(type='MPJPELoss')])
+    neck = dict(type='StridedReduction', num_frames=args['frames'], strides=args['stride_num'], num_heads=8,
+                mlp_ratio=args['d_hid'] / args['channel'])
+    return dict(neck=neck, predicts=['centre'],
                 heads=dict(frames=dict(head, source='frames'), centre=dict(head, source='centre', centre=True)))
 
 
 def load_official(vector: Vector) -> nn.Module:
-    """Build the model of a vector with its weights; every key must have a place and every place a key."""
-    model = build(MODELS, model_config(vector.meta['args'], is_masked='mask' in vector.inputs))
-    weights, unmatched = pstmo_to_ours(vector.state_dict)
+    """Build the model of a vector with its weights."""
+    return load_weights(model_config(vector.meta['args'], is_masked='mask' in vector.inputs), PSTMO, vector)
+
+
+def load_weights(config: dict, network: OfficialNetwork, vector: Vector) -> nn.Module:
+    """Build a model with the weights of a vector; every key must have a place and every place a key."""
+    model = build(MODELS, config)
+    weights, unmatched = network.to_ours(vector.state_dict)
     assert unmatched == []
     model.load_state_dict(weights, strict=True)
     return model.eval()
+
+
+def assert_near(actual: Any, expected: Any) -> None:
+    """Compare outputs of networks."""
+    torch.testing.assert_close(actual, torch.as_tensor(expected), rtol=0, atol=ABSOLUTE)
+
+
+def outputs_of(model: nn.Module, inputs: Tensor, mask: Optional[Tensor] = None) -> dict[str, Tensor]:
+    """The outputs of all heads, (N, T', J, C) each, for inputs (B, M, T, J, C)."""
+    with torch.no_grad():
+        return model.run_heads(model.extract_features(inputs, mask), model.heads)
+
+
+def averaged(model: nn.Module, pair: Tensor, mirror: list[int], mask: Optional[Tensor] = None) -> dict[str, Tensor]:
+    """Average the outputs of a pair (N, 2, T, J, C), after mirroring the second back.
+
+    Officially the data give the second input mirrored already; in the vectors it is another pose, drawn at random.
+    """
+    plain, mirrored = pair.split(1, dim=1)
+    first, second = outputs_of(model, plain, mask), outputs_of(model, mirrored, mask)
+    return {name: head.average_mirrored(first[name], second[name], mirror) for name, head in model.heads.items()}
 
 
 def make_batch(vector: Vector) -> tuple[Tensor, MotionSample]:

@@ -5,50 +5,31 @@ Official: the root keeps its absolute place in the 3D array and is set to zero i
 import numpy as np
 import pytest
 
-from motionbert_mm.datasets.base import MotionDataset
-from motionbert_mm.datasets.mpi_inf_3dhp_npz import PSTMOFiles
-from motionbert_mm.datasets.pose_files import write_stores
 from motionbert_mm.structures.skeleton import get_skeleton
+from tests.parity.official_3dhp import fetch, sequences, write_test_store
 from tests.parity.vectors import assert_close, load_vector
 
 NAME = 'ps_3dhp_data'
 ROOT = get_skeleton('mpi_inf_3dhp17').root
 NUM_FRAMES = 5
-
-
-def sequences(vector):
-    return sorted(key[:-3] for key in vector.inputs if key.endswith('_2d'))
+PIPELINE = [dict(type='NormalizeCoords', target='root_relative', unit_mm=1.0)]  # the official network: millimetres
 
 
 @pytest.fixture(scope='module')
 def store(tmp_path_factory):
-    """The sequences of the vector as the official file holds them, converted."""
-    vector, folder = load_vector(NAME), tmp_path_factory.mktemp('3dhp')
-    content = {name: {'data_2d': vector.inputs[f'{name}_2d'], 'data_3d': vector.inputs[f'{name}_3d'],
-                      'valid': vector.inputs[f'{name}_valid']} for name in sequences(vector)}
-    np.savez_compressed(folder / 'data_test_3dhp.npz', data=content)
-    write_stores(PSTMOFiles([folder / 'data_test_3dhp.npz']), folder)
-    return folder / 'test'
-
-
-def fetch(store, name, num_frames=1, **options):
-    """Every window of a sequence, in the units of the official network: millimetres."""
-    data = MotionDataset(str(store), include=[name], input_2d='exact', test_mode=True,
-                         window=dict(kind='centre', num_frames=num_frames),
-                         pipeline=[dict(type='NormalizeCoords', target='root_relative', unit_mm=1.0)], **options)
-    return data.__getitems__(range(len(data)))
+    return write_test_store(load_vector(NAME), tmp_path_factory.mktemp('3dhp'))
 
 
 def test_2d_inputs(store):
     vector = load_vector(NAME)
     for name in sequences(vector):
-        assert_close(fetch(store, name)['inputs'][:, 0, 0, :, :2], vector.outputs[f'{name}_2d'])
+        assert_close(fetch(store, name, PIPELINE)['inputs'][:, 0, 0, :, :2], vector.outputs[f'{name}_2d'])
 
 
 def test_3d_targets(store):
     vector = load_vector(NAME)
     for name in sequences(vector):
-        batch, official = fetch(store, name), vector.outputs[f'{name}_3d'].copy()
+        batch, official = fetch(store, name, PIPELINE), vector.outputs[f'{name}_3d'].copy()
         assert_close(batch['keypoints_3d'][:, 0, 0, ROOT], official[:, ROOT])
         official[:, ROOT] = 0
         assert_close(batch['target_3d'][:, 0, 0], official)
@@ -58,8 +39,8 @@ def test_valid_frames(store):
     vector = load_vector(NAME)
     for name in sequences(vector):
         valid = vector.outputs[f'{name}_valid'] > 0
-        np.testing.assert_array_equal(fetch(store, name)['visible'][:, 0, 0], valid[:, None].repeat(17, 1))
-        batch = fetch(store, name, NUM_FRAMES, valid_only=True)
+        np.testing.assert_array_equal(fetch(store, name, PIPELINE)['visible'][:, 0, 0], valid[:, None].repeat(17, 1))
+        batch = fetch(store, name, PIPELINE, NUM_FRAMES, valid_only=True)
         np.testing.assert_array_equal(batch['frame_ids'][:, NUM_FRAMES // 2], np.flatnonzero(valid))
         frames = np.flatnonzero(valid)[:, None] + np.arange(NUM_FRAMES) - NUM_FRAMES // 2
         frames = np.clip(frames, 0, len(valid) - 1)  # Official: edges are repeated; neighbours need not be valid

@@ -1,13 +1,12 @@
 """Official P-STMO checkpoints -> ours -> official, bit for bit, in the library and through the command line."""
-import numpy as np
 import pytest
 import torch
 
 from motionbert_mm.checkpoints.load import META_KEY, load_model, read_checkpoint
-from motionbert_mm.datasets.loading import collate_batch
-from motionbert_mm.datasets.transforms import PackInputs
-from motionbert_mm.registry import MODELS, TRANSFORMS, build
+from motionbert_mm.checkpoints.official_pstmo import PSTMO
+from motionbert_mm.checkpoints.staged_conversion import revert
 from tests.generated import load_tool, run_tool
+from tests.parity.official_files import as_trained, make_batch, official_file
 from tests.parity.official_pstmo import SKELETONS, STAGE_I, STAGE_II, load_official, model_config
 from tests.parity.vectors import assert_identical, load_listing, load_vector
 
@@ -16,26 +15,8 @@ KEY_BIAS = 'Transformer.model.layers.0.self_attn.linears.1.bias'
 converter = load_tool(TOOL)
 
 
-def official_file(name, prefix='module.'):
-    """A bare state dict, as run.py saves it."""
-    return {prefix + key: value for key, value in load_vector(name).state_dict.items()}
-
-
 def converted(name):
     return converter.convert(official_file(name), skeleton=SKELETONS[load_vector(name).meta['args']['n_joints']])
-
-
-def make_batch(info, num_samples=2):
-    """Random pixels, prepared as the checkpoint says."""
-    rng, num_joints = np.random.default_rng(0), {'h36m': 17, 'h36m16': 16, 'mpi_inf_3dhp17': 17}[info['skeleton']]
-    shape = (num_samples, 1, info['num_frames'], num_joints)
-    results = dict(keypoints_2d=rng.uniform(0, 1000, (*shape, 2)).astype(np.float32),
-                   confidence=np.ones(shape, np.float32), visible=np.ones(shape, bool), skeleton=info['skeleton'],
-                   image_size=np.tile(np.float32([1000, 1002]), (num_samples, 1)),
-                   frame_ids=np.tile(np.arange(shape[2]), (num_samples, 1)), sample_id=['a', 'b'])
-    for transform in info['input']:
-        results = build(TRANSFORMS, transform)(results, rng)
-    return results, collate_batch(PackInputs(fields=())(results, rng))
 
 
 @pytest.mark.parametrize('prefix', ['module.', ''])
@@ -48,14 +29,14 @@ def test_round_trip_is_bit_identical(name, prefix, tmp_path):
                              skeleton=SKELETONS[load_vector(name).meta['args']['n_joints']])
     torch.save(ours, tmp_path / 'ours.pth')
     plain = torch.load(tmp_path / 'ours.pth', weights_only=True)  # as MMEngine reads it
-    assert_identical(converter.revert(plain), (official, None))
+    assert_identical(revert(PSTMO, plain), (official, None))
 
 
 @pytest.mark.parametrize('name', STAGE_I + STAGE_II)
 def test_our_own_checkpoint_becomes_an_official_one(name):
     ours = converted(name)
     del ours['meta']['official']  # a run of our own started from it
-    official, (back, _) = official_file(name), converter.revert(ours)
+    official, (back, _) = official_file(name), revert(PSTMO, ours)
     assert set(back) == set(official)
     assert all(torch.equal(back[key], value) for key, value in official.items())
 
@@ -257,9 +238,9 @@ def test_other_joint_counts_and_windows_are_refused():
 def test_models_that_the_official_code_does_not_have_stay_ours(part, options, message):
     """Some of them have the very names and shapes of the official weights."""
     config = model_config(load_vector('ps_stmo_f9').meta['args'], is_masked=False)
-    converter.revert(as_trained(config))
+    revert(PSTMO, as_trained(config))
     with pytest.raises(ValueError, match=message):
-        converter.revert(as_trained({**config, part: {**config[part], **options}}))
+        revert(PSTMO, as_trained({**config, part: {**config[part], **options}}))
 
 
 def test_weights_without_a_place_in_the_official_code_stay_ours():
@@ -267,18 +248,12 @@ def test_weights_without_a_place_in_the_official_code_stay_ours():
     dense = dict(config, neck=dict(type='FrameToJoints', out_channels=8), heads=dict(pose=dict(type='PoseLiftHead')),
                  predicts=None)
     with pytest.raises(ValueError, match=r"4 weights have no place in the official models: \['neck.fc.weight'"):
-        converter.revert(as_trained(dense))
-
-
-def as_trained(config):
-    """A checkpoint as a run of our own writes it."""
-    return dict(state_dict=build(MODELS, config).state_dict(),
-                meta={META_KEY: dict(model=config, window={}, pipeline=[])})
+        revert(PSTMO, as_trained(dense))
 
 
 def test_foreign_files_are_refused():
     with pytest.raises(ValueError, match='expected a checkpoint of this package with state_dict'):
-        converter.revert(dict(model_pos={}))
+        revert(PSTMO, dict(model_pos={}))
     with pytest.raises(ValueError, match=r"no P-STMO model found.*got \['post_refine.0.weight'\]"):
         converter.convert({'module.post_refine.0.weight': torch.zeros(1024, 102)})
     with pytest.raises(ValueError, match=r"no P-STMO model found.*got \['meta', 'state_dict'\]"):

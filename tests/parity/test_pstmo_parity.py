@@ -3,21 +3,23 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from motionbert_mm.checkpoints.official_pstmo import pstmo_model_config, pstmo_to_official
+from motionbert_mm.checkpoints.official_pstmo import PSTMO
 from motionbert_mm.registry import MODELS, build
 from tests.generated import ROOT
 from tests.parity.official_pstmo import (
     STAGE_I,
     STAGE_II,
+    assert_near,
+    averaged,
     flip_indices,
     from_official,
     load_official,
     make_batch,
     model_config,
+    outputs_of,
 )
 from tests.parity.vectors import load_listing, load_vector
 
-ABSOLUTE = 2e-5  # networks
 # P-STMO, table of parameters as measured on the official classes: config, frames of a window, parameters.
 SIZES = [('pstmo-s', 27, 4_682_598), ('pstmo-s', 81, 5_527_142), ('pstmo-s', 243, 6_482_278), ('pstmo', 243, 7_009_382),
          ('pstmo-s', 351, 5_014_374), ('pstmo-s_mask', 81, 2_593_828), ('pstmo-s_mask', 243, 2_656_036),
@@ -26,29 +28,6 @@ LISTED = [('P-STMO-S stage II 27', 'pstmo-s', 27), ('P-STMO-S stage II 81', 'pst
           ('P-STMO-S stage II 243', 'pstmo-s', 243), ('P-STMO stage II 243', 'pstmo', 243),
           ('P-STMO-S stage I 243', 'pstmo-s_mask', 243), ('P-STMO stage I 243', 'pstmo_mask', 243)]
 SHARED = [('P-STMO-S stage I 243', 'pstmo-s', 74), ('P-STMO stage I 243', 'pstmo', 90)]
-
-
-def assert_near(actual, expected):
-    torch.testing.assert_close(actual, expected, rtol=0, atol=ABSOLUTE)
-
-
-def outputs_of(model, inputs, mask=None):
-    """The outputs of all heads, (N, T', J, C) each, for inputs (B, M, T, J, C)."""
-    with torch.no_grad():
-        features = model.extract_features(inputs, mask)
-        if mask is not None:
-            return {name: head(features, mask) for name, head in model.heads.items()}
-        return {name: head(features[head.source]) for name, head in model.heads.items()}
-
-
-def averaged(model, pair, mirror, mask=None):
-    """Average the outputs of a pair (N, 2, T, J, 2), after mirroring the second back.
-
-    Officially the data give the second input mirrored already; in the vectors it is another pose, drawn at random.
-    """
-    plain, mirrored = torch.from_numpy(pair).split(1, dim=1)
-    first, second = outputs_of(model, plain, mask), outputs_of(model, mirrored, mask)
-    return {name: head.average_mirrored(first[name], second[name], mirror) for name, head in model.heads.items()}
 
 
 @pytest.mark.parametrize('name', STAGE_II)
@@ -64,7 +43,7 @@ def test_flip_averaging_of_stage_two(name):
     vector = load_vector(name)
     model = load_official(vector)
     assert list(model.skeleton.flip_indices) == flip_indices(vector)
-    outputs = averaged(model, vector.inputs['x2'], flip_indices(vector))
+    outputs = averaged(model, torch.from_numpy(vector.inputs['x2']), flip_indices(vector))
     assert_near(outputs['centre'], from_official(vector.outputs['aug_y']))
     assert_near(outputs['frames'], from_official(vector.outputs['aug_y_vte']))
 
@@ -109,7 +88,7 @@ def test_flip_averaging_of_stage_one(name):
     mask = make_batch(vector)[1].mask.flatten(0, 1)
     # Official: the mirrored pass hides the joints of the same numbers, so that what one pass hides the other shows.
     # MotionModel.predict mirrors the mask instead; here the two passes are composed as in run.py.
-    outputs = averaged(load_official(vector), vector.inputs['x2'], flip_indices(vector), mask)
+    outputs = averaged(load_official(vector), torch.from_numpy(vector.inputs['x2']), flip_indices(vector), mask)
     assert_near(outputs['masked'][:, vector.outputs['order']], from_official(vector.outputs['aug_y']))
 
 
@@ -139,10 +118,7 @@ def build_sized(config, frames):
     """A model of ``configs/_base_/models`` for windows of some frames, without memory for its weights."""
     model = Config.fromfile(ROOT / 'configs' / '_base_' / 'models' / f'{config}.py').model
     model.backbone.max_frames = frames
-    if 'neck' in model:
-        model.neck.num_frames = frames
-    else:
-        model.heads.masked.max_frames = frames
+    model.neck['num_frames' if model.neck.type == 'StridedReduction' else 'max_frames'] = frames
     with torch.device('meta'):
         return build(MODELS, model)
 
@@ -159,7 +135,7 @@ def test_parameter_counts_are_the_official_ones(config, frames, count):
 @pytest.mark.parametrize('name, config, frames', LISTED)
 def test_full_size_models_have_the_official_names_and_shapes(name, config, frames):
     listing, model = load_listing('ps_fullsize_statedict')[name], build_sized(config, frames)
-    official, unmatched = pstmo_to_official(model.state_dict())
+    official, unmatched = PSTMO.to_official(model.state_dict())
     assert unmatched == []
     assert shapes_of(official) == listing['state_dict']
     assert sum(parameter.numel() for parameter in model.parameters()) == listing['parameters']
@@ -170,7 +146,7 @@ def test_sizes_are_read_off_the_weights(name):
     listing = load_listing('ps_fullsize_statedict')[name]
     shapes = {key: torch.empty(shape, device='meta') for key, shape in listing['state_dict'].items()}
     with torch.device('meta'):
-        ours = build(MODELS, pstmo_model_config(shapes))
+        ours = build(MODELS, PSTMO.model_config(shapes))
         expected = build(MODELS, model_config(listing['args'], is_masked=' I ' in name))
     assert shapes_of(ours.state_dict()) == shapes_of(expected.state_dict())
     assert sum(parameter.numel() for parameter in ours.parameters()) == listing['parameters']
@@ -181,7 +157,7 @@ def test_stage_two_takes_the_official_keys_of_stage_one(name, config, count):
     shared = load_listing('ps_fullsize_statedict')[name]['keys_shared_with_stage_II']
     first, second = (build_sized(kind, 243).state_dict() for kind in (f'{config}_mask', config))
     taken = {key: value for key, value in first.items() if key in second and second[key].shape == value.shape}
-    official, unmatched = pstmo_to_official(taken)
+    official, unmatched = PSTMO.to_official(taken)
     assert unmatched == []
     assert len(official) == count and set(official) == set(shared)
 
@@ -193,7 +169,7 @@ def test_stage_two_starts_from_the_weights_of_stage_one(name):
     second = build(MODELS, model_config(vector.meta['args'], is_masked=False))
     before = {key: value.clone() for key, value in second.state_dict().items()}
     second.load_state_dict(first.state_dict(), strict=False)  # as MMEngine's load_from does
-    after, _ = pstmo_to_official(second.state_dict())
+    after, _ = PSTMO.to_official(second.state_dict())
     for key, value in after.items():
         if key.startswith(('encoder.', 'Transformer.')):
             assert torch.equal(value, vector.state_dict[key]), key

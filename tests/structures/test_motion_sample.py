@@ -50,6 +50,18 @@ def test_stack_refuses_samples_of_two_skeletons():
         MotionSample.stack([first, second])
 
 
+def test_the_source_is_shared_by_a_batch():
+    batch = make_batch()
+    batch.set_metainfo(dict(source='m2l', loss_weight=5.0))
+    samples = batch.unbind()
+    assert [(sample.source, sample.loss_weight) for sample in samples] == 3 * [('m2l', 5.0)]
+    again = MotionSample.stack(samples)
+    assert (again.source, again.loss_weight) == ('m2l', 5.0)
+    samples[1].set_metainfo(dict(source='m2m'))
+    with pytest.raises(ValueError, match="must share source, got .'m2l', 'm2m'.; .*one source of a MixedDataset"):
+        MotionSample.stack(samples)
+
+
 def test_a_batch_without_fields_is_as_long_as_its_names():
     assert len(MotionSample(metainfo=dict(sample_id=['a', 'b'], skeleton='h36m'))) == 2
     assert [sample.sample_id for sample in MotionSample(metainfo=dict(sample_id=['a', 'b'])).unbind()] == ['a', 'b']

@@ -63,6 +63,18 @@ def test_parts_are_mirrored(name):
 
 
 @pytest.mark.parametrize('name', ALL)
+def test_groups_join_parts_and_are_mirrored(name):
+    skeleton = get_skeleton(name)
+    groups = {group: set(joints) for group, joints in skeleton.groups.items()}
+    assert groups['legs'] == groups['left_leg'] | groups['right_leg']
+    assert groups['arms'] == groups['left_arm'] | groups['right_arm']
+    for side in ('left', 'right'):
+        assert groups[f'{side}_side'] == groups[f'{side}_leg'] | groups[f'{side}_arm']
+        assert {skeleton.index(f'{side}_{joint}') for joint in ('hip', 'shoulder')} <= groups[f'{side}_side']
+    assert {skeleton.flip_indices[joint] for joint in groups['left_side']} == groups['right_side']
+
+
+@pytest.mark.parametrize('name', ALL)
 def test_every_skeleton_has_all_limb_joints(name):
     assert set(LIMB_JOINTS) <= set(get_skeleton(name).joints)
 

@@ -150,7 +150,7 @@ def test_frozen_parameters_are_not_trainable():
 def test_a_model_that_needs_values_is_counted_by_a_real_pass(monkeypatch):
     devices = []
 
-    def count(model, inputs):
+    def count(model, inputs, depth):
         devices.append(inputs.device.type)
         if inputs.is_meta:
             raise NotImplementedError('no values on meta')
@@ -170,6 +170,62 @@ def test_published_sizes_cost_what_the_formulas_say(size, parameters, giga):
     assert cost.macs['backbone'] / 1e9 == pytest.approx(giga, abs=0.5)
 
 
+def test_modules_below_the_parts_are_listed_and_sum_up_to_them():
+    cost = get_flops.count_cost(tiny_config(), depth=2)
+    plain = get_flops.count_cost(tiny_config())
+    assert {name: cost.macs[name] for name in plain.macs} == plain.macs
+    assert list(cost.macs) == list(cost.parameters)
+    for counts in (cost.macs, {name: number for name, (number, _) in cost.parameters.items()}):
+        for part in ('backbone', 'backbone.space_first'):
+            below = [count for name, count in counts.items() if name.rpartition('.')[0] == part]
+            assert len(below) > 0 and sum(below) == counts[part], part
+    tokens = FRAMES * JOINTS
+    assert cost.macs['backbone.embed'] == tokens * 3 * DIM
+    # A list of layers is never called; it has what its layers have. Joint and frame positions are no modules.
+    assert cost.macs['backbone.fusion'] == tokens * 2 * DIM
+    assert cost.parameters['backbone.joint_embed'] == (JOINTS * DIM, JOINTS * DIM)
+    assert 'backbone.embed.weight' not in cost.parameters
+
+
+# MPM's table of parameters by module, J = 16, N = 243, as measured on the official classes: ours, official, parameters.
+MPM_MODULES = {
+    'mpm_mask': [('backbone.expand', 'encoder2d', 17_920), ('backbone.expand_3d', 'encoder3d', 26_112),
+                 ('backbone.blocks', 'shared_layers_spatial', 527_360),
+                 ('backbone.reduce', 'shared_layers_spatial', 131_328),
+                 ('backbone.frame_embed', 'shared_layers_temporal', 62_208),
+                 ('backbone.layers', 'shared_layers_temporal', 4 * 527_104),
+                 ('backbone.norm', 'shared_layers_temporal', 512),
+                 ('backbone.joint_token', 'spatial_mask_token2d', 2),
+                 ('backbone.joint_token_3d', 'spatial_mask_token3d', 3),
+                 ('neck.norm', 'encoder_LN', 512), ('neck.frame_token', 'temporal_mask_token', 256),
+                 ('neck.frame_embed', 'dec_pos_embedding', 62_208),
+                 ('heads.pose_2d.output', 'decoder2d + fcn_dec2d', 527_616 + 8_736),
+                 ('heads.pose_3d.output', 'decoder3d + fcn_dec3d', 527_616 + 12_848)],
+    'mpm': [('backbone.expand', 'encoder2d', 17_920), ('backbone.blocks', 'shared_layers_spatial', 527_360),
+            ('backbone.reduce', 'shared_layers_spatial', 131_328),
+            ('backbone.frame_embed', 'shared_layers_temporal', 62_208),
+            ('backbone.layers', 'shared_layers_temporal', 4 * 527_104),
+            ('backbone.norm', 'shared_layers_temporal', 512),
+            ('neck.transformer', 'Transformer_reduce', 4_133_376),
+            ('heads.frames.output', 'fcn_1', 12_848), ('heads.centre.output', 'fcn', 12_848)],
+}
+
+
+@pytest.mark.parametrize('name', MPM_MODULES)
+def test_modules_of_mpm_have_the_official_parameters(name):
+    config = Config.fromfile(ROOT / f'configs/_base_/models/{name}.py')
+    counts = {part: number for part, (number, _) in get_flops.count_cost(config, depth=1).parameters.items()}
+    assert {part: counts[part] for part, _, _ in MPM_MODULES[name]} == {
+        part: number for part, _, number in MPM_MODULES[name]}
+    assert sum(number for _, _, number in MPM_MODULES[name]) == counts['total']
+
+
+def test_the_3d_encoder_of_mpm_has_no_share_in_a_pass_of_2d():
+    cost = get_flops.count_cost(Config.fromfile(ROOT / 'configs/_base_/models/mpm_mask.py'), depth=1)
+    assert cost.shape == (1, 1, 243, 16, 3)
+    assert cost.macs['backbone.expand_3d'] == 0 and cost.macs['backbone.expand'] == 243 * 2 * 16 * 512
+
+
 def test_flops_are_printed_for_the_window_of_the_data(tmp_path, capsys):
     get_flops.main([write_config(tmp_path, tiny_config())])
     printed = capsys.readouterr().out
@@ -177,10 +233,14 @@ def test_flops_are_printed_for_the_window_of_the_data(tmp_path, capsys):
     assert f'(1, {FRAMES}, {JOINTS}, 3)' in printed
     assert f'{total / 1e6:.2f} M' in printed
     assert f'{2 * total / 1e6:.2f} MFLOPs' in printed
+    assert 'backbone.embed' not in printed
+    get_flops.main([write_config(tmp_path, tiny_config()), '--depth', '1'])
+    assert 'backbone.embed ' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(('arguments', 'message'), [
     (['--frames', '101'], 'at most 100 frames, got 101'), (['--frames', '0'], 'must be at least 1'),
+    (['--depth', '-1'], 'depth -1 must not be negative'),
     (['--cfg-options', 'model.backbone.dept=1'], 'dept'), (['--cfg-options', 'model.skeleton=spider'], 'spider')])
 def test_get_flops_refuses_in_one_line(tmp_path, capsys, arguments, message):
     with pytest.raises(SystemExit) as stop:

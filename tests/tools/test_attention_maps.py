@@ -19,7 +19,8 @@ STAGE_II = dict(
     heads=dict(frames=dict(type='FramePoseHead', source='frames'),
                centre=dict(type='FramePoseHead', source='centre', centre=True)), predicts=['centre'])
 STAGE_I = dict(type='MotionModel', backbone=dict(ENCODER, has_joint_token=True),
-               heads=dict(masked=dict(type='MaskedPoseHead', max_frames=FRAMES, dim=8, num_heads=HEADS)))
+               neck=dict(type='RestoreFrames', out_channels=8, max_frames=FRAMES),
+               heads=dict(masked=dict(type='MaskedPoseHead', num_heads=HEADS)))
 LIFTING, MASKING = [dict(type='NormalizeCoords')], [dict(type='NormalizeCoords', target=None),
                                                     dict(type='SampleExactMask', frame_ratio=0.5, num_joints=3)]
 CLIP = 'walk/walk_2#azimuth045'
@@ -97,12 +98,12 @@ def test_visible_frames_of_the_encoder_and_hidden_ones_of_the_decoder(run, no_pi
     is_hidden = arrays['mask'].all(axis=1)
     assert is_hidden.sum() == 4 and (arrays['mask'][~is_hidden].sum(axis=1) == 3).all()
     assert shapes(arrays) == {**{f'backbone.layers.{layer}.attn': (1, HEADS, 5, 5) for layer in range(2)},
-                              **{f'heads.masked.layers.{layer}.attn': (1, HEADS, 9, 9) for layer in range(2)}}
+                              **{f'heads.masked.output.layers.{layer}.attn': (1, HEADS, 9, 9) for layer in range(2)}}
     (encoder, _, facts), (decoder, path, _) = no_pictures
-    assert facts['title'].startswith('TEM (backbone.layers)\n') and path.name == 'heads.masked.layers.png'
+    assert facts['title'].startswith('TEM (backbone.layers)\n') and path.name == 'heads.masked.output.layers.png'
     assert encoder[0].labels == arrays['frame_ids'][~is_hidden].tolist() and not encoder[0].hidden.any()
     assert decoder[1].labels == arrays['frame_ids'].tolist() and (decoder[1].hidden == is_hidden).all()
-    np.testing.assert_array_equal(decoder[1].weights, arrays['heads.masked.layers.1.attn'][0])
+    np.testing.assert_array_equal(decoder[1].weights, arrays['heads.masked.output.layers.1.attn'][0])
     assert '9 frames around frame 20, 4 of them hidden' in capsys.readouterr().out
 
 

@@ -45,6 +45,17 @@ def test_input_and_truth_are_drawn(tmp_path):
     assert full.shape[1] > plain.shape[1] and (full < 128).all(-1).sum() > (plain < 128).all(-1).sum()
 
 
+def test_joints_that_were_filled_in_are_drawn_otherwise(tmp_path):
+    motion, filled = np.repeat(walk('h36m', 1), 2, axis=0), np.zeros((2, 17), bool)
+    filled[1, 13] = True
+    animate(motion, 'h36m', tmp_path / 'a.gif', fps=1, filled=filled)
+    animate(motion, 'h36m', tmp_path / 'b.gif', fps=1)
+    (_, first), (_, second) = frames_of(tmp_path / 'a.gif')
+    (_, plain), (_, last) = frames_of(tmp_path / 'b.gif')
+    np.testing.assert_array_equal(first, plain)
+    assert (second != last).any()
+
+
 def test_a_still_clip_keeps_its_length(tmp_path):
     # Pillow merges equal frames; their delays must add up all the same.
     animate(np.repeat(walk('h36m', 1), 20, axis=0), 'h36m', tmp_path / 'a.gif', fps=20)

@@ -26,6 +26,14 @@ def test_epochs_of_validation_become_iterations():
     assert losses['loss'] == {step: 3.0 / step for step in (5, 10, 15, 20, 25, 30)}
 
 
+def test_losses_of_several_sources_are_curves_of_their_own():
+    rows = [{'loss': 3.0, 'm2m.pose_2d.loss_mpjpe': 1.0, 'm2l.pose_3d.loss_mpjpe': 2.0, 'step': 1}]
+    assert split_records(rows)[0] == {'loss': {1: 3.0}, 'm2m.pose_2d.loss_mpjpe': {1: 1.0},
+                                      'm2l.pose_3d.loss_mpjpe': {1: 2.0}}
+    assert [line.get_label() for line in plot_losses(rows).axes[0].lines] == [
+        'loss', 'm2l.pose_3d.loss_mpjpe', 'm2m.pose_2d.loss_mpjpe']
+
+
 def test_validation_of_training_by_iteration_keeps_its_steps():
     rows = [{'loss': 1.0, 'iter': 50, 'step': 50}, {'MPJPE': 60.0, 'step': 50}]
     assert split_records(rows)[1] == {'MPJPE': {50: 60.0}}

@@ -105,6 +105,17 @@ def test_strip_with_input_has_three_rows_and_a_file(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ['strip.png']
 
 
+def test_joints_that_were_filled_in_are_hollow():
+    filled = np.zeros((12, 17), bool)
+    filled[0, 13] = True
+    figure = draw_strip(walk('h36m', 12), 'h36m', filled=filled, num_poses=2)
+    for number, axes in enumerate(figure.axes):  # two views of two frames
+        dots = next(part for part in axes.collections if len(part.get_offsets()) == 17)
+        is_white = (dots.get_facecolor() == 1).all(axis=1)
+        assert np.flatnonzero(is_white).tolist() == ([13] if number % 2 == 0 else [])
+    assert any('confidence' in text.get_text() for text in figure.legends[0].get_texts())
+
+
 def test_strip_of_one_frame_has_one_column():
     assert len(draw_strip(walk('h36m', 1), 'h36m').axes) == 2
 

@@ -36,7 +36,7 @@ from motionbert_mm.structures.skeleton import convert
 from motionbert_mm.visualization import AttentionRow, plot_attention
 
 # What the papers call the stacks of a class.
-ROLES = {'PSTMOEncoder': 'TEM', 'StridedReduction': 'MOFA', 'MaskedPoseHead': 'decoder'}
+ROLES = {'PSTMOEncoder': 'TEM', 'MPMEncoder': 'TEM', 'StridedReduction': 'MOFA', 'MaskedPoseHead': 'decoder'}
 # Arrays of a store by --input-2d: keypoints, and confidence if there is one.
 ARRAYS = {'detected': ('detected_2d', 'detected_confidence'), 'exact': ('keypoints_2d', None)}
 
@@ -220,7 +220,7 @@ def run(args: argparse.Namespace) -> None:
     model, info = load_model(args.checkpoint, args.device)
     find_attention(model, args.modules)
     window = cut_window(track, args.frame, info['num_frames'], info['dilation'])
-    masks = choose_mask(info['mask'], any(head.takes_mask for head in model.heads.values()), args.frame_ratio,
+    masks = choose_mask(info['mask'], getattr(model.neck, 'takes_mask', False), args.frame_ratio,
                         args.num_joints)
     batch = make_batch(window, size, [*info['input'], *masks], info['skeleton'], name, args.seed)
     maps = attention_maps(model, batch, args.modules)

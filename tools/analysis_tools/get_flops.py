@@ -1,7 +1,8 @@
 """Print the parameters of a model and the multiply-accumulate operations (MACs) of one clip.
 
 Counted are matrix products and convolutions of one forward pass, attention included; norms, activations and
-additions are not. One MAC is two FLOPs. Flip averaging at test time runs the network twice.
+additions are not. One MAC is two FLOPs. Flip averaging at test time runs the network twice. ``--depth`` lists what the
+parts are made of; modules that the pass leaves out, such as the 3D encoder of MPM under 2D input, have no MACs.
 """
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 import torch
 from mmengine.config import DictAction
@@ -23,6 +24,8 @@ from motionbert_mm.engine.command_line import EXPECTED, describe_error, read_con
 from motionbert_mm.models.motion_model import MotionModel
 from motionbert_mm.registry import MODELS, build
 
+INPUT_CHANNELS = 3
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -30,8 +33,9 @@ class Cost:
 
     Attributes:
         shape: (B, M, T, J, C) of the input.
-        parameters: part -> (parameters, trainable ones among them); 'total' is the whole model.
-        macs: part -> MACs of one clip; 'total' is their sum.
+        parameters: part -> (parameters, trainable ones among them), and parts of parts behind it under dotted names;
+            'total' is the whole model.
+        macs: part -> MACs of one clip, in the same order; 'total' is the sum of the parts.
         kinds: 'linear', 'attention', 'convolution' -> MACs of one clip.
         has_flip: the config averages with the mirrored input at test time.
     """
@@ -43,7 +47,8 @@ class Cost:
     has_flip: bool
 
 
-def count_cost(config: Mapping, *, frames: Optional[int] = None, persons: int = 1, batch_size: int = 1) -> Cost:
+def count_cost(config: Mapping, *, frames: Optional[int] = None, persons: int = 1, batch_size: int = 1,
+               depth: int = 0) -> Cost:
     """Build the model of a config and count one forward pass.
 
     Args:
@@ -51,9 +56,11 @@ def count_cost(config: Mapping, *, frames: Optional[int] = None, persons: int = 
         frames: T; None takes the window of the config's data set.
         persons: M.
         batch_size: B; MACs are given per clip.
+        depth: levels of modules below the parts that are counted too.
 
     Raises:
-        ValueError: no ``MotionModel`` in the config, sizes below 1, or more frames than the model takes.
+        ValueError: no ``MotionModel`` in the config, sizes below 1, a negative depth, or more frames than the model
+            takes.
     """
     if 'model' not in config:
         raise ValueError(f'the config has no model; it holds {sorted(config)}')
@@ -61,41 +68,68 @@ def count_cost(config: Mapping, *, frames: Optional[int] = None, persons: int = 
     frames = find_num_frames(config, model) if frames is None else frames
     if min(frames, persons, batch_size) < 1:
         raise ValueError(f'frames {frames}, persons {persons} and batch size {batch_size} must be at least 1')
-    shape = (batch_size, persons, frames, model.skeleton.num_joints, getattr(model.backbone, 'in_channels', 3))
-    parameters = {name: _count_parameters(part) for name, part in parts_of(model)}
+    if depth < 0:
+        raise ValueError(f'depth {depth} must not be negative')
+    # Inputs are x, y and confidence, also of backbones that read x and y only.
+    channels = max(INPUT_CHANNELS, getattr(model.backbone, 'in_channels', INPUT_CHANNELS))
+    shape = (batch_size, persons, frames, model.skeleton.num_joints, channels)
+    parameters = {name: _count_parameters(part) for name, part in modules_of(model, depth)}
     parameters['total'] = _count_parameters(model)
     try:
         # Shapes are enough to count: on the meta device nothing is computed.
-        macs, kinds = count_macs(model.to('meta'), torch.zeros(shape, device='meta'))
+        macs, kinds = count_macs(model.to('meta'), torch.zeros(shape, device='meta'), depth)
     except (NotImplementedError, RuntimeError) as error:
         print_log(f'counting by a real pass: {str(error).splitlines()[0]}', 'current')
-        macs, kinds = count_macs(_build_model(config), torch.zeros(shape))
+        macs, kinds = count_macs(_build_model(config), torch.zeros(shape), depth)
     return Cost(shape=shape, parameters=parameters, macs={name: value / batch_size for name, value in macs.items()},
                 kinds={name: value / batch_size for name, value in kinds.items()},
                 has_flip=model.flip_test)
 
 
-def count_macs(model: nn.Module, inputs: Tensor) -> tuple[dict, dict]:
-    """Count the MACs of one forward pass of ``inputs`` (B, M, T, J, C) by part of the model and by kind."""
+def count_macs(model: nn.Module, inputs: Tensor, depth: int = 0) -> tuple[dict, dict]:
+    """Count the MACs of one forward pass of ``inputs`` (B, M, T, J, C) by module, see ``modules_of``, and by kind."""
     counter = FlopCounterMode(display=False, custom_mapping=_cpu_attention())
-    macs: dict = dict.fromkeys((name for name, _ in parts_of(model)), 0.0)
-    hooks = []
-    for name, part in parts_of(model):
-        # Hooks subtract on the way in and add on the way out.
-        def before(module: nn.Module, inputs: Any, name: str = name) -> None:
-            macs[name] -= counter.get_total_flops() / 2
+    called: dict = {}
 
-        def after(module: nn.Module, inputs: Any, output: Any, name: str = name) -> None:
-            macs[name] += counter.get_total_flops() / 2
+    # Hooks subtract on the way in and add on the way out.
+    def before(module: nn.Module, inputs: Any) -> None:
+        called[module] = called.get(module, 0.0) - counter.get_total_flops() / 2
 
-        hooks += [part.register_forward_pre_hook(before), part.register_forward_hook(after)]
+    def after(module: nn.Module, inputs: Any, output: Any) -> None:
+        called[module] += counter.get_total_flops() / 2
+
+    hooks = [hook for module in model.modules()
+             for hook in (module.register_forward_pre_hook(before), module.register_forward_hook(after))]
     by_kind = _ByKind(counter)
     with torch.no_grad(), counter, by_kind:
         model.run_heads(model(inputs), names=model.heads)
     for hook in hooks:
         hook.remove()
+    macs = {name: _macs_of(part, called) for name, part in modules_of(model, depth)}
     macs['total'] = counter.get_total_flops() / 2
     return macs, by_kind.macs
+
+
+def _macs_of(part: Union[nn.Module, nn.Parameter], called: Mapping) -> float:
+    """Return the MACs of a module; one that is never called itself, as a list, has those of its children."""
+    if part in called or isinstance(part, nn.Parameter):
+        return called.get(part, 0.0)
+    return sum((_macs_of(child, called) for child in part.children()), 0.0)
+
+
+def modules_of(model: nn.Module, depth: int = 0) -> Iterator[tuple[str, Union[nn.Module, nn.Parameter]]]:
+    """Yield the parts of a model and, ``depth`` levels down, the modules and own parameters that each is made of."""
+    for name, part in parts_of(model):
+        yield from _modules_below(name, part, depth)
+
+
+def _modules_below(name: str, module: nn.Module, depth: int) -> Iterator[tuple[str, Union[nn.Module, nn.Parameter]]]:
+    yield name, module
+    children = [(key, child) for key, child in module.named_children() if next(child.parameters(), None) is not None]
+    if depth and children:  # weight and bias of a single layer say no more than the layer
+        yield from ((f'{name}.{key}', value) for key, value in module.named_parameters(recurse=False))
+        for key, child in children:
+            yield from _modules_below(f'{name}.{key}', child, depth - 1)
 
 
 def parts_of(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -139,8 +173,8 @@ def _build_model(config: Mapping) -> nn.Module:
     return model.eval()
 
 
-def _count_parameters(module: nn.Module) -> tuple[int, int]:
-    parameters = list(module.parameters())
+def _count_parameters(module: Union[nn.Module, nn.Parameter]) -> tuple[int, int]:
+    parameters = [module] if isinstance(module, nn.Parameter) else list(module.parameters())
     return sum(p.numel() for p in parameters), sum(p.numel() for p in parameters if p.requires_grad)
 
 
@@ -178,11 +212,12 @@ def _cpu_attention() -> dict:
 
 def format_cost(cost: Cost) -> str:
     """Return a table of ``cost`` as text."""
+    width = max(20, 2 + max(map(len, cost.parameters)))
     lines = [f"one clip (M, T, J, C) = {cost.shape[1:]}, counted with batch size {cost.shape[0]}",
-             f"{'part':<20}{'parameters':>14}{'trainable':>14}{'MACs':>12}{'share':>9}"]
+             f"{'part':<{width}}{'parameters':>14}{'trainable':>14}{'MACs':>12}{'share':>9}"]
     total = cost.macs['total']
     for name, (parameters, trainable) in cost.parameters.items():
-        lines.append(f'{name:<20}{parameters:>14,}{trainable:>14,}{_with_unit(cost.macs[name]):>12}'
+        lines.append(f'{name:<{width}}{parameters:>14,}{trainable:>14,}{_with_unit(cost.macs[name]):>12}'
                      f'{_share(cost.macs[name], total):>9}')
     kinds = sorted(cost.kinds.items(), key=lambda item: -item[1])
     lines.append('of which ' + ', '.join(f'{name} {_with_unit(macs)} ({_share(macs, total)})' for name, macs in kinds))
@@ -207,13 +242,15 @@ def main(arguments: Optional[list] = None) -> None:
     parser.add_argument('--frames', type=int, help="frames T (default: the window of the config's data set)")
     parser.add_argument('--persons', type=int, default=1, help='persons M of a clip (default: 1)')
     parser.add_argument('--batch-size', type=int, default=1, help='clips counted at once; figures stay per clip')
+    parser.add_argument('--depth', type=int, default=0, metavar='N',
+                        help='list N levels of modules below backbone, neck and heads too (default: 0)')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
                         help='override entries of the config')
     args = parser.parse_args(arguments)
     for path in args.configs:
         try:
             cost = count_cost(read_config(path, args.cfg_options), frames=args.frames, persons=args.persons,
-                              batch_size=args.batch_size)
+                              batch_size=args.batch_size, depth=args.depth)
         except EXPECTED as error:
             print(f'{path}: {describe_error(error)}', file=sys.stderr)
             sys.exit(2)

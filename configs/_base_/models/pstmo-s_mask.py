@@ -5,5 +5,6 @@ model = dict(
     skeleton='h36m',
     flip_test=True,
     backbone=dict(type='PSTMOEncoder', max_frames=243, dim=256, depth=3, has_joint_token=True),
-    heads=dict(masked=dict(type='MaskedPoseHead', max_frames=243, dim=128, depth=2, losses=[dict(type='MPJPELoss')])),
+    neck=dict(type='RestoreFrames', out_channels=128, max_frames=243),
+    heads=dict(masked=dict(type='MaskedPoseHead', depth=2, losses=[dict(type='MPJPELoss')])),
 )

@@ -169,7 +169,7 @@ class NormalizeCoords:
 
 @TRANSFORMS.register_module()
 class ZeroMissing:
-    """Set x, y and confidence of the network input to zero where the confidence is zero.
+    """Set coordinates and confidence of the network input to zero where the confidence is zero.
 
     Official: MotionBERT does so for in-the-wild 2D data, after the normalisation.
     """
@@ -177,7 +177,7 @@ class ZeroMissing:
     def __call__(self, results: dict, rng: np.random.Generator) -> dict:
         """Return ``results`` with zeros for joints that were not seen."""
         inputs = results['inputs']
-        return dict(results, inputs=inputs * (inputs[..., 2:] > 0))
+        return dict(results, inputs=inputs * (inputs[..., -1:] > 0))
 
 
 @TRANSFORMS.register_module()
@@ -189,6 +189,9 @@ class ReprojectionTarget:
 
     Args:
         root_relative: subtract the root of every frame (official ``rootrel``), as from the 3D targets.
+
+    Raises:
+        ValueError: when called, inputs that are 3D poses.
     """
 
     def __init__(self, *, root_relative: bool = True) -> None:
@@ -196,10 +199,44 @@ class ReprojectionTarget:
 
     def __call__(self, results: dict, rng: np.random.Generator) -> dict:
         """Return ``results`` with ``target_2d`` and ``weight_2d``."""
+        if results['inputs'].shape[-1] != 3:
+            raise ValueError('ReprojectionTarget makes targets of 2D inputs, but the inputs are '
+                             f'{results["inputs"].shape[-1] - 1}D poses; put it before Take3DInputs, or leave it out')
         target = results['inputs'][..., :2]
         if self.root_relative:
             target = root_relative(target, get_skeleton(results['skeleton']).root)
         return dict(results, target_2d=target, weight_2d=results['inputs'][..., 2])
+
+
+@TRANSFORMS.register_module()
+class Take3DInputs:
+    """Give the network the 3D pose instead of the 2D one, for models that read both (MPM, arXiv 2306.17201).
+
+    Makes ``inputs`` (B, M, T, J, 4) of ``target_3d``: x, y, z and confidence, in the units that the network regresses,
+    relative to the root. The confidence is 1, and 0 where the target is not visible. The target stays what it is.
+    Stands behind ``NormalizeCoords(target='root_relative')`` and before the transform that makes the mask.
+
+    Raises:
+        ValueError: when called, no ``target_3d`` or one of another kind, or visible targets that are not finite.
+    """
+
+    def __call__(self, results: dict, rng: np.random.Generator) -> dict:
+        """Return ``results`` with the 3D target as ``inputs``; what is not visible and not finite becomes zero."""
+        kind = results.get('norm', {}).get('target')
+        if 'target_3d' not in results or kind != 'root_relative':
+            found = f'a target of the kind {kind!r}' if 'target_3d' in results else 'no target_3d'
+            raise ValueError(f'Take3DInputs found {found}; it makes inputs of the 3D truth of stores that have it, '
+                             "targets=['keypoints_3d'], behind NormalizeCoords(target='root_relative')")
+        if 'mask' in results:
+            raise ValueError('Take3DInputs comes after the transform that made the mask, which hides inputs that are '
+                             'replaced now; move it before')
+        points, visible = results['target_3d'], results['visible']
+        is_known = np.isfinite(points).all(axis=-1)
+        if not (is_known | ~visible).all():
+            sample = results['sample_id'][int(np.argwhere(visible & ~is_known)[0][0])]
+            raise ValueError(f'sample {sample!r} has NaN or infinite 3D truth; repair the source and convert again, or '
+                             'mark it as not valid')
+        return dict(results, inputs=_with_confidence(np.where(is_known[..., None], points, 0.0), visible))
 
 
 @TRANSFORMS.register_module()
@@ -229,5 +266,5 @@ class PackInputs:
 
 
 def _with_confidence(points: np.ndarray, confidence: np.ndarray) -> np.ndarray:
-    """Join points (..., J, 2) and confidence (..., J) to network inputs (..., J, 3)."""
+    """Join points (..., J, C) and confidence (..., J) to network inputs (..., J, C + 1)."""
     return np.concatenate([points, confidence[..., None]], axis=-1, dtype=np.float32)

@@ -65,5 +65,8 @@ class AddMixtureNoise:
                              f'ConvertSkeleton(target={expected!r}) before it, or set params to a file that '
                              f'tools/analysis_tools/fit_noise.py fitted to {got!r}')
         inputs = results['inputs']
+        if inputs.shape[-1] != 3:
+            raise ValueError(f'AddMixtureNoise corrupts 2D inputs, but the inputs are {inputs.shape[-1] - 1}D poses; '
+                             'put it before Take3DInputs, or leave it out')
         draws = draw_noise(rng, inputs.shape[:-1], self.num_keyframes, share_jitter=self.share_jitter)
         return dict(results, inputs=add_mixture_noise(inputs, self.model, draws, skip_missing=self.skip_missing))

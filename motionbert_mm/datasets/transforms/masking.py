@@ -42,7 +42,7 @@ def sample_exactly(shape: tuple, count: int, rng: np.random.Generator) -> np.nda
 
 
 def inputs_to_corrupt(results: dict, name: str) -> np.ndarray:
-    """Return the normalised inputs (B, M, T, J, 3) of a batch.
+    """Return the normalised inputs of a batch, (B, M, T, J, 3), or (B, M, T, J, 4) of 3D poses.
 
     Args:
         results: the batch.
@@ -84,6 +84,11 @@ class SampleMask:
                 raise ValueError(f'SampleMask.{name} is a share between 0 and 1, got {ratio}')
         self.joint_ratio, self.frame_ratio = joint_ratio, frame_ratio
         self.exact, self.share_frames = exact, share_frames
+
+    @property
+    def hides_joints(self) -> bool:
+        """Whether single joints are hidden, not whole frames alone."""
+        return self.joint_ratio > 0
 
     def __call__(self, results: dict, rng: np.random.Generator) -> dict:
         """Return ``results`` with ``mask``, if anything is to be hidden."""
@@ -130,6 +135,11 @@ class SampleExactMask:
             raise ValueError(f'SampleExactMask.num_joints is a number of joints, at least 0, got {num_joints!r}')
         self.frame_ratio, self.num_joints = frame_ratio, num_joints
         self.tube, self.share, self.spare_last_joint = tube, share, spare_last_joint
+
+    @property
+    def hides_joints(self) -> bool:
+        """Whether single joints are hidden, not whole frames alone."""
+        return self.num_joints > 0
 
     def __call__(self, results: dict, rng: np.random.Generator) -> dict:
         """Return ``results`` with ``mask``, if anything is to be hidden."""

@@ -9,9 +9,9 @@ from motionbert_mm.registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class AddGaussianNoise:
-    """Add independent Gaussian noise to x and y of the normalised input (P-STMO, ECCV 2022, table 8).
+    """Add independent Gaussian noise to the coordinates of the normalised input (P-STMO, ECCV 2022, table 8).
 
-    Changes ``inputs`` (B, M, T, J, 3) only: confidence, ``keypoints_2d`` and targets stay as they are, and so do joints
+    Changes ``inputs`` (B, M, T, J, C) only: confidence, ``keypoints_2d`` and targets stay as they are, and so do joints
     with confidence 0. Stands after ``NormalizeCoords``; after ``ReprojectionTarget``, whose target is to stay clean.
 
     Args:
@@ -34,8 +34,8 @@ class AddGaussianNoise:
             return results
         inputs = inputs_to_corrupt(results, 'AddGaussianNoise')
         noisy = inputs.copy()
-        noise = rng.standard_normal((*inputs.shape[:-1], 2), dtype=np.float32) * np.float32(self.std)
-        noisy[..., :2] += noise * (inputs[..., 2:] > 0)
+        noise = rng.standard_normal(inputs[..., :-1].shape, dtype=np.float32) * np.float32(self.std)
+        noisy[..., :-1] += noise * (inputs[..., -1:] > 0)
         return dict(results, inputs=noisy)
 
 
@@ -43,7 +43,7 @@ class AddGaussianNoise:
 class ShuffleFrames:
     """Give the frames of the input in random order; row RS of P-STMO's robustness test (ECCV 2022, table 8).
 
-    Changes ``inputs`` (B, M, T, J, 3) only; ``keypoints_2d``, targets, ``visible`` and ``frame_ids`` keep their order.
+    Changes ``inputs`` (B, M, T, J, C) only; ``keypoints_2d``, targets, ``visible`` and ``frame_ids`` keep their order.
     All persons of a sample are shuffled alike, each sample in a way of its own. Stands after ``NormalizeCoords`` and
     ``ReprojectionTarget``, whose target would else be shuffled too, and before the transform that makes the mask: a
     mask says which places of the shuffled input are hidden.
@@ -72,5 +72,5 @@ class ShuffleFrames:
         chosen = rng.random(batch) < self.prob
         order = np.tile(np.arange(frames), (batch, 1))
         order[chosen] = rng.permuted(order[chosen], axis=1)
-        by_frame = inputs.swapaxes(1, 2)  # (B, T, M, J, 3)
+        by_frame = inputs.swapaxes(1, 2)  # (B, T, M, J, C)
         return dict(results, inputs=by_frame[np.arange(batch)[:, None], order].swapaxes(1, 2))

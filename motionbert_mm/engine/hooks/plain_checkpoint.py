@@ -1,12 +1,13 @@
 """Checkpoints that hold nothing but tensors and plain containers."""
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer, MMLogger
 
-from motionbert_mm.checkpoints.load import META_KEY, compare_states, match_report
+from motionbert_mm.checkpoints.load import META_KEY, choose_steps, compare_states, match_report
 from motionbert_mm.checkpoints.plain import to_plain
 from motionbert_mm.datasets.base import change_steps
 from motionbert_mm.registry import HOOKS
@@ -64,11 +65,22 @@ def _check_architecture(runner: Any, state_dict: dict) -> None:
 
 
 def describe_config(config: dict) -> dict:
-    """Return the parts of a config that inference needs: model, windows and the test (or training) pipeline."""
+    """Return the parts of a config that inference needs: model, windows, the test (or training) pipeline, and masks."""
     loader = config.get('test_dataloader') or config.get('train_dataloader') or {}
     dataset = loader.get('dataset', {})
-    pipeline = change_steps(dataset.get('pipeline', []), dataset.get('pipeline_changes'))
-    return dict(model=config['model'], window=dataset.get('window', {}), pipeline=pipeline)
+    training = (config.get('train_dataloader') or {}).get('dataset', {})
+    return dict(model=config['model'], window=dataset.get('window', {}), pipeline=_steps(dataset),
+                trained_mask=choose_steps(all_steps(training), 'mask'))
+
+
+def all_steps(dataset: Mapping) -> list:
+    """Return the configs of the transforms of a data set, those of the data sets that it is made of included."""
+    parts = (dataset.get('datasets') or {}).values()
+    return [*_steps(dataset), *(step for part in parts for step in all_steps(part))]
+
+
+def _steps(dataset: Mapping) -> list:
+    return change_steps(dataset.get('pipeline', []), dataset.get('pipeline_changes'))
 
 
 def _without_functions(state: Any) -> Any:

@@ -37,6 +37,21 @@ def mean_by_group(clips: Sequence[np.ndarray], groups: Sequence[str], *, within:
             for name in sorted(set(groups))}
 
 
+def mean_where(values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Average the chosen joints of each frame.
+
+    Args:
+        values: (F, J).
+        chosen: (F, J) bool.
+
+    Returns:
+        (F,); NaN in frames without a chosen joint.
+    """
+    counts = chosen.sum(axis=-1)
+    sums = np.where(chosen, values, 0.0).sum(axis=-1)
+    return np.divide(sums, counts, out=np.full(len(values), np.nan), where=counts > 0)
+
+
 def _defined(values: np.ndarray) -> np.ndarray:
     """The entries that are not NaN, as float64."""
     values = np.asarray(values, dtype=np.float64)

@@ -62,6 +62,21 @@ def mpjpe(pred: np.ndarray, target: np.ndarray, weight: Optional[np.ndarray] = N
     return (errors if weight is None else errors * weight).mean(axis=-1)
 
 
+def complete(pred: np.ndarray, target: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Put predicted joints where some were hidden into the truth of the others, as MPM's completion is scored.
+
+    Args:
+        pred: (..., J, C).
+        target: (..., J, C).
+        mask: (..., J) bool, True = hidden.
+
+    Returns:
+        (..., J, C); its :func:`mpjpe` is the error of the hidden joints divided by all J.
+    """
+    pred, target = _pair(pred, target)
+    return np.where(mask[..., None], pred, target)
+
+
 def p_mpjpe(pred: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Average the joint distances after aligning each frame by scale, rotation and translation (protocol 2).
 

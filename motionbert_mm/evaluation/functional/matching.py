@@ -59,6 +59,13 @@ def visible_joints(target: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndar
     return as_array(target['visible']).astype(bool)
 
 
+def hidden_joints(target: Mapping[str, Any], shape: tuple[int, ...]) -> np.ndarray:
+    """Return which joints were hidden from the network, (M, T, J) bool; without a mask none, in the given shape."""
+    if target.get('mask') is None:
+        return np.zeros(shape, bool)
+    return as_array(target['mask']).astype(bool)
+
+
 def check_finite(points: np.ndarray, frame_ids: np.ndarray, name: str, role: str) -> None:
     """Refuse NaN and infinite coordinates.
 

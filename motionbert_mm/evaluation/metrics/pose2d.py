@@ -6,8 +6,9 @@ from typing import Any, Optional
 
 import numpy as np
 
+from motionbert_mm.evaluation.functional.averaging import mean_where
 from motionbert_mm.evaluation.functional.keypoint_eval import joint_errors
-from motionbert_mm.evaluation.functional.matching import check_finite, match_frames, visible_joints
+from motionbert_mm.evaluation.functional.matching import check_finite, hidden_joints, match_frames, visible_joints
 from motionbert_mm.evaluation.functional.merging import as_array
 from motionbert_mm.evaluation.metrics.base import MotionMetric, Window
 from motionbert_mm.registry import METRICS
@@ -69,12 +70,12 @@ class Pose2DMetric(MotionMetric):
         valid, mask = window.arrays['valid'], window.arrays['mask']
         errors = joint_errors(window.arrays['pred'], window.arrays['target'])
         no_joint_seen = mask.all(axis=-1, keepdims=True)
-        overall = _mean_where(errors, valid)
+        overall = mean_where(errors, valid)
         return {
             'MPJPE-2D': overall,
-            'MPJPE-2D/seen': _mean_where(errors, valid & ~mask),
-            'MPJPE-2D/hidden-joints': _mean_where(errors, valid & mask & ~no_joint_seen),
-            'MPJPE-2D/hidden-frames': _mean_where(errors, valid & no_joint_seen),
+            'MPJPE-2D/seen': mean_where(errors, valid & ~mask),
+            'MPJPE-2D/hidden-joints': mean_where(errors, valid & mask & ~no_joint_seen),
+            'MPJPE-2D/hidden-frames': mean_where(errors, valid & no_joint_seen),
             'MPJPE-2D-permille': overall / window.meta['half_width'] * 1000,
         }
 
@@ -95,15 +96,8 @@ def _arrays(prediction: Mapping[str, Any], target: Mapping[str, Any], rows: np.n
                        'PackInputs')
     pred, truth = (as_array(sample[FIELD]).astype(np.float32) for sample in (prediction, target))
     valid = visible_joints(target, truth.shape[:3])
-    mask = np.zeros(valid.shape, bool) if target.get('mask') is None else as_array(target['mask']).astype(bool)
+    mask = hidden_joints(target, valid.shape)
     if pred.shape != (*valid[:, rows].shape, 2) or truth.shape != (*mask.shape, 2):
         raise ValueError(f'{name}: {FIELD} must be (M, T, J, 2), got prediction {pred.shape}, ground truth '
                          f'{truth.shape} and mask {mask.shape}; check the head and ConvertSkeleton')
     return {'pred': pred, 'target': truth[:, rows], 'valid': valid[:, rows], 'mask': mask[:, rows]}
-
-
-def _mean_where(errors: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Average the chosen joints of each frame, (F, J) -> (F,); NaN in frames without any."""
-    counts = chosen.sum(axis=-1)
-    sums = np.where(chosen, errors, 0.0).sum(axis=-1)
-    return np.divide(sums, counts, out=np.full(len(errors), np.nan), where=counts > 0)

@@ -6,19 +6,23 @@ from typing import Any, NamedTuple, Optional, Union
 
 import numpy as np
 
+from motionbert_mm.evaluation.functional.averaging import mean_where
 from motionbert_mm.evaluation.functional.keypoint_eval import (
     AUC_THRESHOLDS,
     acceleration_error,
     auc,
+    complete,
+    joint_errors,
     mpjpe,
     mpjve,
     n_mpjpe,
     p_mpjpe,
     pck,
 )
-from motionbert_mm.evaluation.functional.matching import check_finite, match_frames, visible_joints
+from motionbert_mm.evaluation.functional.matching import check_finite, hidden_joints, match_frames, visible_joints
 from motionbert_mm.evaluation.functional.merging import as_array
 from motionbert_mm.evaluation.metrics.base import MotionMetric, Window
+from motionbert_mm.evaluation.metrics.report import Report
 from motionbert_mm.evaluation.protocols import get_protocol, resolve_options
 from motionbert_mm.registry import METRICS
 from motionbert_mm.structures.skeleton import get_skeleton
@@ -26,6 +30,18 @@ from motionbert_mm.structures.skeleton import get_skeleton
 AUC_WORDS = f'{AUC_THRESHOLDS[0]:g}, {AUC_THRESHOLDS[1]:g}, ..., {AUC_THRESHOLDS[-1]:g} mm'
 Joints = Optional[Sequence[Union[str, int]]]
 JointGroups = Union[Joints, Mapping[str, Sequence[Union[str, int]]]]
+
+
+# What a mask of the ground truth adds to MPJPE.
+HIDDEN, SEEN, COMPLETED = PARTS = ('MPJPE/hidden', 'MPJPE/seen', 'MPJPE/completed')
+
+
+class _Hidden(NamedTuple):
+    """What was hidden from the network: joints that were so in some frame, and how many in a frame, from..to."""
+
+    joints: frozenset[str]
+    least: int
+    most: int
 
 
 class _JointSet(NamedTuple):
@@ -50,6 +66,13 @@ class Pose3DMetric(MotionMetric):
     and with ``overlap='errors'`` not across the borders of windows.
     A frame counts if the target of every joint that is used is visible; a joint that a data set never shows therefore
     has to be left out of ``joints``.
+
+    Where the ground truth has a ``mask`` there are also ``MPJPE/hidden`` and ``MPJPE/seen``, means over the joints of a
+    frame that the network was not or was given, and ``MPJPE/completed``, which takes the truth for the latter: the
+    errors of hidden joints divided by all J, 0 in a frame that hides nothing (MPM, table 4; times J over the number of
+    hidden joints it is the error of those). Windows that overlap may be hidden differently, so these three are measured
+    in each window and averaged per source frame, with either ``overlap``. An average of predictions, however, mixes
+    windows that were given a joint with others that were not: for masks that differ choose ``overlap='errors'``.
 
     A named protocol fixes ``joints``, ``root_relative``, ``drop_zero_error``, ``average``, ``group_by``,
     ``within_group``, ``overlap`` and, on MPI-INF-3DHP, ``pck_joints``: another value is refused. ``skip_list`` adds to
@@ -94,15 +117,16 @@ class Pose3DMetric(MotionMetric):
         self.joints, self.pck_joints = options['joints'], options['pck_joints']
         self.root_relative, self.drop_zero_error = options['root_relative'], options['drop_zero_error']
         self._joint_sets: dict[str, _JointSet] = {}
+        self._hidden: Optional[_Hidden] = None
 
     def extract(self, prediction: Mapping[str, Any], target: Mapping[str, Any]) -> list[Window]:
         """Keep the joints and visible frames of ``keypoints_3d`` (M, T, J, 3) mm, relative to the root if so set."""
         name, skeleton = target['sample_id'], target.get('skeleton')
         joints = self._joint_set(skeleton)
-        pred, truth, visible, frame_ids = _matched(prediction, target, name)
-        if pred.shape != truth.shape or truth.shape[2] != joints.total:
+        pred, truth, visible, mask, frame_ids = _matched(prediction, target, name)
+        if pred.shape != truth.shape or truth.shape[2] != joints.total or mask.shape != truth.shape[:3]:
             raise ValueError(f'{name}: keypoints_3d must be (M, T, {joints.total}, 3) for the skeleton {skeleton}, got '
-                             f'prediction {pred.shape} and ground truth {truth.shape}; '
+                             f'prediction {pred.shape}, ground truth {truth.shape} and mask {mask.shape}; '
                              'check the head and ConvertSkeleton')
         needed = sorted({*joints.kept, joints.root}) if self.root_relative else joints.kept
         meta = {'fps': target.get('fps'), 'skeleton': skeleton, 'flip_test': prediction.get('flip_test'),
@@ -115,7 +139,12 @@ class Pose3DMetric(MotionMetric):
             if self.root_relative:
                 arrays = {role: points - points[:, joints.root, None] for role, points in arrays.items()}
             arrays = {role: points[:, joints.kept] for role, points in arrays.items()}
-            windows.append(Window(name, person, frame_ids[shown], arrays, frame_ids[~shown], meta))
+            hidden = mask[person, shown]
+            averaged = [joints.kept[row] for row in joints.averaged]
+            parts = _measure_parts(*(arrays[role][:, joints.averaged] for role in ('pred', 'target')),
+                                   hidden[:, averaged])
+            windows.append(Window(name, person, frame_ids[shown], {**arrays, **parts}, frame_ids[~shown],
+                                  {**meta, 'mask': _what_was_hidden(hidden, skeleton)}))
         return windows
 
     def measure(self, window: Window) -> dict[str, np.ndarray]:
@@ -135,7 +164,20 @@ class Pose3DMetric(MotionMetric):
             'AUC': auc(*counted),
             **{f'PCK@150/{name}': pck(*(window.arrays[role][:, rows] for role in ('pred', 'target')))
                for name, rows in joints.groups.items()},
+            **{name: window.arrays[name] for name in PARTS if name in window.arrays},
         }
+
+    def report(self, results: Sequence[Window]) -> Report:
+        """Average the values of all clips; where nothing was hidden, there are no parts of MPJPE.
+
+        Args:
+            results: windows of all processes, in any order, copies included.
+        """
+        self._hidden = _join_hidden([window.meta['mask'] for window in results if window.meta.get('mask')])
+        if self._hidden is None:
+            results = [window._replace(arrays={name: values for name, values in window.arrays.items()
+                                               if name not in PARTS}) for window in results]
+        return super().report(results)
 
     def finish(self, values: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Make frames without any error undefined, if they are to be dropped."""
@@ -156,6 +198,25 @@ class Pose3DMetric(MotionMetric):
         words.append(f'relative to {", ".join(roots)}' if self.root_relative else 'absolute positions')
         if self.drop_zero_error:
             words.append('frames with zero error dropped')
+        if self._hidden is not None:
+            words += self._describe_hidden(clips)
+        return words
+
+    def _describe_hidden(self, clips: Sequence[Window]) -> list[str]:
+        """Say what was hidden, in how many frames, and how its errors are averaged."""
+        names, least, most = self._hidden
+        is_fixed = least == most == len(names)
+        if is_fixed:
+            what = _group_words(names, get_skeleton(clips[0].meta['skeleton']))
+        else:
+            number = str(least) if least == most else f'{least} to {most}'
+            what = '1 joint that differs' if most == 1 else f'{number} joints that differ'
+        frames = sum(np.isfinite(clip.arrays['MPJPE']).sum() for clip in clips)
+        share = sum(np.isfinite(clip.arrays[HIDDEN]).sum() for clip in clips) / frames
+        words = [f'hidden: {what}, in {"every frame" if share == 1 else f"{share:.0%} of the frames"}',
+                 'hidden, seen and completed: each window measured']
+        if self.overlap == 'predictions' and not is_fixed:
+            words.append('the others: averaged predictions, of which some may have been given what others were not')
         return words
 
     def describe_excluded(self) -> str:
@@ -213,15 +274,47 @@ def _joint_words(joints: Joints) -> str:
     return 'all' if joints is None else f'{len(joints)} ({", ".join(str(joint) for joint in joints)})'
 
 
+def _measure_parts(pred: np.ndarray, target: np.ndarray, mask: np.ndarray) -> dict[str, np.ndarray]:
+    """Errors (F,) of hidden and seen joints and of the completed pose; points (F, J, 3), mask (F, J)."""
+    errors = joint_errors(pred, target)
+    return {HIDDEN: mean_where(errors, mask), SEEN: mean_where(errors, ~mask),
+            COMPLETED: mpjpe(complete(pred, target, mask), target)}
+
+
+def _what_was_hidden(mask: np.ndarray, skeleton: str) -> Optional[_Hidden]:
+    """Sum up a mask (F, J) of a window; None if it hides nothing."""
+    counts = mask.sum(axis=-1)
+    if not counts.any():
+        return None
+    names = frozenset(np.array(get_skeleton(skeleton).joints)[mask.any(axis=0)].tolist())
+    return _Hidden(names, int(counts[counts > 0].min()), int(counts.max()))
+
+
+def _join_hidden(windows: Sequence[_Hidden]) -> Optional[_Hidden]:
+    if not windows:
+        return None
+    joints, least, most = zip(*windows)
+    return _Hidden(frozenset().union(*joints), min(least), max(most))
+
+
+def _group_words(names: frozenset[str], skeleton: Any) -> str:
+    """Name joints in the order of the skeleton, and their group where it has a name."""
+    joints = ', '.join(joint for joint in skeleton.joints if joint in names)
+    groups = (group for group, rows in skeleton.groups.items() if {skeleton.joints[row] for row in rows} == names)
+    group = next(groups, None)
+    return joints if group is None else f'{group} ({joints})'
+
+
 def _matched(prediction: Mapping[str, Any], target: Mapping[str, Any],
-             name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Prediction and truth (M, T, J, 3), visibility (M, T, J) and frame ids (T,) of the predicted frames."""
+             name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Prediction and truth (M, T, J, 3), visibility and mask (M, T, J) and frame ids (T,) of the predicted frames."""
     frame_ids, rows = match_frames(prediction, target)
     if target.get('keypoints_3d') is None:
         raise KeyError(f'{name}: the ground truth has no keypoints_3d, only {sorted(target)}; '
                        'check the targets of the data set and the fields of PackInputs')
     pred, truth = (as_array(sample['keypoints_3d']).astype(np.float32) for sample in (prediction, target))
-    return pred, truth[:, rows], visible_joints(target, truth.shape[:3])[:, rows], frame_ids
+    flags = (find(target, truth.shape[:3])[:, rows] for find in (visible_joints, hidden_joints))
+    return pred, truth[:, rows], *flags, frame_ids
 
 
 def _undefined_first(values: np.ndarray, defined: np.ndarray, length: int) -> np.ndarray:

@@ -6,9 +6,10 @@ from motionbert_mm.models.backbones.dstformer_variants import (
     SpaceTimeTransformer,
     TimeSpaceTransformer,
 )
+from motionbert_mm.models.backbones.mpm import MPMEncoder
 from motionbert_mm.models.backbones.poseformer import PoseFormer
 from motionbert_mm.models.backbones.pstmo import PSTMOEncoder
 from motionbert_mm.models.backbones.tcn import TemporalConvNet
 
-__all__ = ['DSTformer', 'PSTMOEncoder', 'ParallelStreamTransformer', 'PoseFormer', 'SeriesAttentionTransformer',
-           'SpaceTimeTransformer', 'TemporalConvNet', 'TimeSpaceTransformer']
+__all__ = ['DSTformer', 'MPMEncoder', 'PSTMOEncoder', 'ParallelStreamTransformer', 'PoseFormer',
+           'SeriesAttentionTransformer', 'SpaceTimeTransformer', 'TemporalConvNet', 'TimeSpaceTransformer']

@@ -34,6 +34,7 @@ class PSTMOEncoder(BaseModule):
         hidden_dim: width of the MLP over single frames (SEM).
         num_blocks: residual blocks of that MLP.
         drop: dropout.
+        mlp_drop: dropout of the MLP over single frames; None is ``drop``.
         has_joint_token: hidden joints become a learned joint, for masked pose modelling, instead of zeros.
         hidden_in_statistics: while training, the batch norms also see frames that are hidden, as in the official code.
             False keeps them out altogether.
@@ -44,13 +45,15 @@ class PSTMOEncoder(BaseModule):
 
     def __init__(self, in_channels: int = 2, *, num_joints: int = 17, max_frames: int = 243, dim: int = 256,
                  depth: int = 3, num_heads: int = 8, mlp_ratio: float = 2.0, hidden_dim: int = 512,
-                 num_blocks: int = 1, drop: float = 0.1, has_joint_token: bool = False,
-                 hidden_in_statistics: bool = True, init_cfg: Optional[dict] = None) -> None:
+                 num_blocks: int = 1, drop: float = 0.1, mlp_drop: Optional[float] = None,
+                 has_joint_token: bool = False, hidden_in_statistics: bool = True,
+                 init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
         self.in_channels, self.num_joints, self.max_frames, self.out_channels = in_channels, num_joints, max_frames, dim
         self.hidden_in_statistics = hidden_in_statistics
-        self.expand = NormedLinear(num_joints * in_channels, hidden_dim, drop=drop)
-        self.blocks = nn.Sequential(*(ResidualMLP(hidden_dim, drop=drop) for _ in range(num_blocks)))
+        mlp_drop = drop if mlp_drop is None else mlp_drop
+        self.expand = NormedLinear(num_joints * in_channels, hidden_dim, drop=mlp_drop)
+        self.blocks = nn.Sequential(*(ResidualMLP(hidden_dim, drop=mlp_drop) for _ in range(num_blocks)))
         self.reduce = nn.Linear(hidden_dim, dim)
         self.frame_embed = nn.Parameter(torch.randn(1, max_frames, dim))
         self.layers = nn.ModuleList(ReLUTransformerLayer(dim, num_heads=num_heads, mlp_ratio=mlp_ratio, drop=drop)
@@ -76,33 +79,42 @@ class PSTMOEncoder(BaseModule):
         """
         inputs = inputs[..., :self.in_channels]
         check_inputs(self, inputs)
+        return self.encode(inputs, mask, self.expand, self.joint_token)
+
+    def encode(self, points: Tensor, mask: Optional[Tensor], expand: nn.Module, token: Optional[Tensor]) -> Tensor:
+        """Encode checked coordinates.
+
+        Args:
+            points: (N, T, J, C).
+            mask: see ``forward``.
+            expand: first map of the MLP over single frames.
+            token: (C,) what stands at hidden joints, zero if None.
+
+        Returns:
+            (N, T, 1, D) features.
+        """
         if mask is None:
-            return self.mix_frames(self.embed_frames(inputs) + self.frame_embed[:, :inputs.shape[1]])[:, :, None]
+            tokens = self.embed_frames(points, expand)
+            return self.mix_frames(tokens + self.frame_embed[:, :points.shape[1]])[:, :, None]
         is_hidden = mask.all(dim=-1)  # (N, T)
-        inputs = self.replace_joints(inputs, mask & ~is_hidden[..., None])
+        points = replace_masked(points, mask & ~is_hidden[..., None], token)
         if self.training and self.hidden_in_statistics:
-            tokens = keep_visible(self.embed_frames(inputs), is_hidden)
+            tokens = keep_visible(self.embed_frames(points, expand), is_hidden)
         else:
-            tokens = self.embed_frames(keep_visible(inputs, is_hidden))
-        positions = self.frame_embed[:, :inputs.shape[1]].expand(len(inputs), -1, -1)
+            tokens = self.embed_frames(keep_visible(points, is_hidden), expand)
+        positions = self.frame_embed[:, :points.shape[1]].expand(len(points), -1, -1)
         tokens = self.mix_frames(tokens + keep_visible(positions, is_hidden))
         return restore_masked(tokens, is_hidden)[:, :, None]
 
-    def replace_joints(self, inputs: Tensor, mask: Tensor) -> Tensor:
-        """Put the joint token, or zeros, at the masked joints of (N, T, J, C_in)."""
-        if self.joint_token is None:
-            return replace_masked(inputs, mask)
-        return torch.where(mask[..., None], self.joint_token.to(inputs.dtype), inputs)
-
-    def embed_frames(self, inputs: Tensor) -> Tensor:
-        """Make a token of every pose, without its position: (N, T, J, C_in) -> (N, T, D)."""
-        return self.reduce(self.blocks(self.expand(inputs.flatten(2))))
+    def embed_frames(self, points: Tensor, expand: nn.Module) -> Tensor:
+        """Make a token of every pose, without its position: (N, T, J, C) -> (N, T, D)."""
+        return self.reduce(self.blocks(expand(points.flatten(2))))
 
     def embed_sequence(self, inputs: Tensor) -> Tensor:
         """Make the tokens of a whole sequence, of any length, for ``encode_windows``: (F, J, C) -> (F, D)."""
         inputs = inputs[:, None, :, :self.in_channels]
         check_inputs(self, inputs)
-        return self.embed_frames(inputs)[:, 0]
+        return self.embed_frames(inputs, self.expand)[:, 0]
 
     def encode_windows(self, tokens: Tensor, windows: Tensor) -> Tensor:
         """Encode windows of a sequence as ``forward`` does, the work on single frames being shared.

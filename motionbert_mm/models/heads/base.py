@@ -23,7 +23,6 @@ class MotionHead(BaseModule):
         init_cfg: MMEngine's initialisation.
 
     Attributes:
-        takes_mask: ``forward`` is called with the features and the mask (N, T, J), if there is one.
         centre: the output has the centre frame of the window only.
 
     Raises:
@@ -31,7 +30,6 @@ class MotionHead(BaseModule):
     """
 
     target_name: str = ''
-    takes_mask: bool = False
     centre: bool = False
 
     def __init__(self, *, source: Optional[str] = None, losses: Sequence[dict] = (),
@@ -45,8 +43,7 @@ class MotionHead(BaseModule):
         A batch without targets for this head gives a loss of zero that still reaches every parameter of the
         network: distributed training expects a gradient for each of them.
         """
-        mask = folded_mask(data_samples) if self.takes_mask else None
-        prediction = self(features) if mask is None else self(features, mask)
+        prediction = self(features)
         return self.compare(prediction, data_samples) or {'loss_absent': self._nothing(prediction)}
 
     def _nothing(self, prediction: Tensor) -> Tensor:
@@ -68,11 +65,6 @@ class MotionHead(BaseModule):
     def average_mirrored(self, output: Tensor, mirrored: Tensor, flip_indices: Sequence[int]) -> Tensor:
         """Average the output with that of the mirrored input."""
         raise NotImplementedError
-
-
-def folded_mask(data_samples: Optional[MotionSample]) -> Optional[Tensor]:
-    """Return the mask of a batch with persons folded, (B * M, T, J) bool, if it has one."""
-    return data_samples.mask.flatten(0, 1) if data_samples is not None and 'mask' in data_samples else None
 
 
 def build_losses(configs: Sequence[dict]) -> nn.ModuleList:

@@ -5,31 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 import numpy as np
-from torch import Tensor, nn
+from torch import Tensor
 
+from motionbert_mm.layers.frame_decoder import FrameDecoder
 from motionbert_mm.models.heads.pose3d import Pose3DHead
 from motionbert_mm.registry import MODELS
 from motionbert_mm.structures.motion_sample import MotionSample
-
-
-class FrameLinear(nn.Module):
-    """Batch norm and one linear map of every frame token: (N, T, 1, D) -> (N, T, J, C).
-
-    Official: the output layers of P-STMO and MPM.
-    """
-
-    def __init__(self, in_channels: int, num_joints: int, out_channels: int) -> None:
-        super().__init__()
-        self.num_joints = num_joints
-        self.norm, self.fc = nn.BatchNorm1d(in_channels), nn.Linear(in_channels, num_joints * out_channels)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Map (N, T, 1, D) -> (N, T, J, C)."""
-        if features.shape[2] != 1:
-            raise ValueError(f'this head reads one token for every frame, (N, T, 1, D), got {tuple(features.shape)}; '
-                             "add dict(type='JointsToFrame') to model.neck")
-        tokens = self.norm(features.flatten(0, 2))
-        return self.fc(tokens).view(*features.shape[:2], self.num_joints, -1)
 
 
 @MODELS.register_module()
@@ -42,6 +23,10 @@ class FramePoseHead(Pose3DHead):
         out_channels: coordinates per joint.
         centre: the features have the centre frame of the window only, as of ``StridedReduction``; the losses look at
             that frame of the targets, and predictions have T' = 1.
+        depth: layers of a transformer in front of the output; MPM's 3D decoder of stage I has 1, for completion 2.
+        num_heads: its attention heads.
+        mlp_ratio: hidden width of its MLP over D.
+        drop: its dropout.
         source: see ``MotionHead``.
         losses: see ``Pose3DHead``.
         losses_2d: see ``Pose3DHead``.
@@ -49,11 +34,13 @@ class FramePoseHead(Pose3DHead):
     """
 
     def __init__(self, in_channels: int, *, num_joints: int = 17, out_channels: int = 3, centre: bool = False,
+                 depth: int = 0, num_heads: int = 8, mlp_ratio: float = 2.0, drop: float = 0.1,
                  source: Optional[str] = None, losses: Sequence[dict] = (), losses_2d: Sequence[dict] = (),
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(source=source, losses=losses, losses_2d=losses_2d, init_cfg=init_cfg)
         self.centre = centre
-        self.output = FrameLinear(in_channels, num_joints, out_channels)
+        self.output = FrameDecoder(in_channels, num_joints, out_channels, depth=depth, num_heads=num_heads,
+                                   mlp_ratio=mlp_ratio, drop=drop)
 
     def forward(self, features: Tensor) -> Tensor:
         """Map features (N, T', 1, D) -> (N, T', J, 3) in normalised units."""

@@ -1,0 +1,3 @@
+# Tests mpm_scratch_..._h36m-2d_gt.py: 84.8 or 84.9 mm published (table 3), see docs/completion.md.
+_base_ = './mpm_scratch_27f_1xb2048-100e_h36m-2d_gt.py'
+test_dataloader = dict(dataset=dict(pipeline_changes=dict(SampleJointGroups=dict(groups=['left_side']))))
