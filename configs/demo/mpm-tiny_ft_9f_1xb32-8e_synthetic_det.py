@@ -4,6 +4,5 @@ max_epochs = 8
 train_cfg = dict(max_epochs=max_epochs, val_interval=2)
 param_scheduler = [dict(type='OneCycleLR', eta_max=2e-3, total_steps=max_epochs, pct_start=0.1, by_epoch=True,
                         convert_to_iter_based=True)]
-model = dict(backbone=dict(max_frames=9), neck=dict(num_frames=9))
 load_from = 'work_dirs/mpm-tiny_mask_9f_1xb32-8e_synthetic_det/epoch_8.pth'
 default_hooks = dict(decoder_transfer=dict(type='DecoderTransferHook'))

@@ -4,4 +4,3 @@ max_epochs = 8
 train_cfg = dict(max_epochs=max_epochs, val_interval=2)
 param_scheduler = [dict(type='OneCycleLR', eta_max=2e-3, total_steps=max_epochs, pct_start=0.1, by_epoch=True,
                         convert_to_iter_based=True)]
-model = dict(backbone=dict(max_frames=9), neck=dict(max_frames=9))

@@ -213,7 +213,7 @@ def add_legend(figure: Figure, *, has_truth: bool, has_unsure: bool = False, **p
                               label='ground truth'))
     if has_unsure:
         entries.append(Line2D([], [], color=COLORS['middle'], marker='o', markerfacecolor='white', linestyle='none',
-                              markersize=5, label=f'confidence below {UNSURE}'))
+                              markersize=5, label=f'not seen, or confidence below {UNSURE}'))
     columns = min(len(entries), int(figure.get_size_inches()[0] / 1.4))
     figure.legend(handles=entries, ncol=columns, frameon=False, fontsize=8, labelcolor=TEXT,
                   handlelength=1.8, columnspacing=1.6, **place)

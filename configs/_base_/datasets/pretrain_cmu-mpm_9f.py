@@ -10,7 +10,7 @@ collate_fn = dict(type='motionbert_mm.collate_batch')
 def mocap(targets, *steps, input_2d='detected'):
     """The windows of the clips that are not held out with the steps of a task."""
     return dict(type='MotionDataset', data_root='data/cmu', exclude=held_out, input_2d=input_2d, targets=targets,
-                window=dict(num_frames=27, stride=3, jitter=True),
+                window=dict(num_frames=9, stride=3, jitter=True),
                 pipeline=[dict(type='ConvertSkeleton', target='h36m16'), dict(type='RandomFlip'), *steps])
 
 
@@ -41,7 +41,7 @@ val_dataloader = dict(
         type='MotionDataset',
         data_root=data_root,
         include=held_out,
-        window=dict(num_frames=27, stride=9),
+        window=dict(num_frames=9, stride=9),
         input_2d='detected',
         test_mode=True,
         pipeline=[

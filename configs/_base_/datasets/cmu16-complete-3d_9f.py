@@ -1,5 +1,5 @@
 # 3D from partial 3D on motion capture, 16 joints.
-_base_ = './cmu16-complete-2d_27f.py'
+_base_ = './cmu16-complete-2d_9f.py'
 train_dataloader = dict(dataset=dict(pipeline=[
     dict(type='ConvertSkeleton', target='h36m16'),
     dict(type='RandomFlip'),
