@@ -9,10 +9,10 @@ from torch import Tensor
 def decoder_to_reduction(state_dict: Mapping[str, Tensor], *, head: str, width: int) -> dict[str, Tensor]:
     """Make a decoder of stage I the start of the strided transformer of stage II.
 
-    The paper of MPM (arXiv 2306.17201, section 3.4) starts the first strided layer from the 3D decoder, but does not
-    say how a layer becomes one with a wider convolution; the released code leaves it out. Here the decoder's map lies
-    under the middle tap, zeros under the others: the strided layer then is the decoder's layer, of whose tokens every
-    s-th is kept. Positions and the output of the centre frame come from the decoder too.
+    The paper of MPM (arXiv 2306.17201v1) starts the first strided layer from the 3D decoder, but does not say how a
+    layer becomes one with a wider convolution; the released code leaves it out. Here the decoder's map lies under the
+    middle tap, zeros under the others: the strided layer then is the decoder's layer, of whose tokens every s-th is
+    kept. Positions and the output of the centre frame come from the decoder too.
 
     Args:
         state_dict: of a model with ``RestoreFrames`` and the head.

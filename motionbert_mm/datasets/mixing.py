@@ -155,7 +155,7 @@ class SourceBatchSampler(Sampler):
             takes one after the other, as official MotionBERT does: each entry is a source, or a list of sources
             whose batches are shuffled together, e.g. ``['posetrack', 'instavariety', ['amass', 'h36m']]``. 'cycle'
             takes one batch of each source in turn, by name, until the source with the most batches has been gone
-            through; the others begin anew, shuffled anew. MPM (section 3.3): tasks with the same frequency.
+            through; the others begin anew, shuffled anew. MPM: tasks with the same frequency.
         repeats: how often a source is gone through in an epoch, at least; sources that are not named, once. Changes the
             proportions, but of 'cycle' the length of the epoch.
 

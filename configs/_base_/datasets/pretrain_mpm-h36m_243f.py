@@ -1,7 +1,7 @@
 # MPM, stage I, on Human3.6M: three tasks on the same windows, which take turns.
 #   python tools/dataset_converters/h36m.py videopose3d data_3d_h36m.npz data_2d_h36m_cpn_ft_h36m_dbb.npz \
 #       data_2d_h36m_gt.npz data/h36m-cpn
-# Published (arXiv 2306.17201, section 3.3): weights 5, 2 and 1, 60 % of the frames and 5 joints of the others hidden,
+# Published (arXiv 2306.17201v1): weights 5, 2 and 1, 60 % of the frames and 5 joints of the others hidden,
 # batches of 1024. Ground-truth 2D and every second frame as in the released code.
 _base_ = './h36m16_cpn_243f.py'
 mask = dict(type='SampleExactMask', frame_ratio=0.6, num_joints=5)

@@ -16,7 +16,7 @@ XY, XYZ = 2, 3
 
 @MODELS.register_module()
 class MPMEncoder(PSTMOEncoder):
-    """2D and 3D encoders in front of shared layers (MPM, arXiv 2306.17201, section 3).
+    """2D and 3D encoders in front of shared layers (MPM, arXiv 2306.17201v1).
 
     P-STMO's encoder cut behind its first map, which is there twice: once for 2D, once for 3D poses. The channels of the
     inputs tell which of them a batch takes; the confidence, which comes last, is not read. Under a mask only visible
