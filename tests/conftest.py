@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from tests.generated import TINY_MODEL, write_people_store, write_store
+from tests.pyskl_files import write_tiny
 
 
 @pytest.fixture(scope='session', autouse=True)
@@ -29,6 +30,12 @@ def tiny_store(tmp_path_factory):
 def people_store(tmp_path_factory):
     """Path of a motion store of a clip of two persons and a clip of one."""
     return write_people_store(tmp_path_factory.mktemp('stores') / 'people')
+
+
+@pytest.fixture(scope='session')
+def tiny_pyskl(tmp_path_factory):
+    """Path of a pickle of PYSKL: three 2D clips, one of them of two persons."""
+    return write_tiny(tmp_path_factory.mktemp('pyskl') / 'tiny.pkl')
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -93,6 +94,14 @@ def write_people_store(path: Path) -> Path:
         writer.add_clip('hug', pair, persons=2, action='hug', **facts)
         writer.add_clip('alone', make_clip(25, 7, camera), action='walk', **facts)
     return path
+
+
+class Labelled(list):
+    """A data set of numbers that knows their classes."""
+
+    def __init__(self, labels: Sequence[int], classes: Sequence[str] = ()) -> None:
+        super().__init__(range(len(labels)))
+        self.labels, self.classes = np.array(labels), tuple(classes)
 
 
 def load_tool(path: str) -> ModuleType:

@@ -11,12 +11,14 @@ from torch.optim import SGD
 from torch.utils.data import DataLoader
 
 from motionbert_mm.datasets.mixing import MixedDataset
+from tests.generated import Labelled
 
 TINY_BACKBONE = dict(type='DSTformer', max_frames=9, dim=16, depth=1, num_heads=2)
 TINY_HEAD = dict(type='PoseLiftHead', losses=[dict(type='MPJPELoss')])
 MIXED_SAMPLER = SimpleNamespace(dataset=MixedDataset(dict(poses=list(range(4)))), seed=0, epoch=0, rank=0, world_size=1)
+PAIRS_SAMPLER = SimpleNamespace(dataset=Labelled([0, 0, 1, 1]), seed=0, epoch=0, rank=0, world_size=1)
 RUNNER = SimpleNamespace(visualizer=SimpleNamespace())  # what a loop touches when it is made
-# {store}: path of a motion store. {tmp}: a directory to write to.
+# {store}: path of a motion store. {pyskl}: path of a pickle of PYSKL. {tmp}: a directory to write to.
 MINIMAL: dict[str, dict] = {
     # models
     'DSTformer': dict(max_frames=9, dim=16, depth=1, num_heads=2),
@@ -34,6 +36,11 @@ MINIMAL: dict[str, dict] = {
     'StridedReduction': dict(in_channels=16, num_frames=9, num_heads=2, drop=0.0),
     'FramePoseHead': dict(in_channels=16, losses=[dict(type='MPJPELoss')]),
     'MaskedPoseHead': dict(in_channels=16, depth=1, num_heads=2, drop=0.0, losses=[dict(type='MPJPELoss')]),
+    'ActionHead': dict(in_channels=16, num_classes=3, hidden_channels=32, drop=0.0,
+                       losses=[dict(type='CrossEntropyLoss')]),
+    'EmbeddingHead': dict(in_channels=16, out_channels=8, drop=0.0, losses=[dict(type='SupConLoss')]),
+    'CrossEntropyLoss': {},
+    'SupConLoss': {},
     'PoseLiftHead': dict(in_channels=16, losses=[dict(type='MPJPELoss')]),
     'RefinedPoseHead': dict(in_channels=16, losses=[dict(type='MPJPELoss')]),
     'MotionModel': dict(backbone=TINY_BACKBONE, heads=dict(pose=TINY_HEAD),
@@ -43,6 +50,8 @@ MINIMAL: dict[str, dict] = {
                                       'Velocity', 'Weighted2D')},
     # data
     'MotionDataset': dict(data_root='{store}', window=dict(num_frames=9), pipeline=[dict(type='NormalizeCoords')]),
+    'PysklDataset': dict(ann_file='{pyskl}', data_root='{tmp}/pyskl', window=dict(num_frames=9),
+                         pipeline=[dict(type='NormalizeCoords', target=None)]),
     'SyntheticDataset': dict(data_root='{tmp}/synthetic', num_clips=1, num_frames=20, window=dict(num_frames=9),
                              pipeline=[dict(type='NormalizeCoords')]),
     'MixedDataset': dict(datasets=dict(poses=dict(type='MotionDataset', data_root='{store}', window=dict(num_frames=9),
@@ -51,12 +60,16 @@ MINIMAL: dict[str, dict] = {
                                                 pipeline=[dict(type='NormalizeCoords'), dict(type='PackInputs')]))),
     'ResumableSampler': dict(dataset=list(range(4))),
     'SourceBatchSampler': dict(sampler=MIXED_SAMPLER, batch_size=2),
+    'ClassPairSampler': dict(sampler=PAIRS_SAMPLER, batch_size=4),
     'AddDetectorNoise': {},
     'AddGaussianNoise': dict(std=0.01),
     'AddMixtureNoise': {},
+    'AssociatePersons': {},
     'AugmentPose': {},
     'ConvertSkeleton': dict(target='h36m16'),
+    'MixUp': {},
     'NormalizeCoords': {},
+    'OfficialActionPose': {},
     'OrthographicView': {},
     'PackInputs': {},
     'ReprojectionTarget': {},
@@ -65,10 +78,15 @@ MINIMAL: dict[str, dict] = {
     'RootDepthOracle': {},
     'SampleMask': {},
     'ShuffleFrames': {},
+    'SpliceClips': {},
     'Take3DInputs': {},
     'ZeroMissing': {},
     'RandomFlip': {},
+    'RandomMove': {},
     # evaluation
+    'ActionMetric': {},
+    'OneShotMetric': {},
+    'DumpScores': dict(out_file='{tmp}/scores.npz'),
     'Pose2DMetric': {},
     'Pose3DMetric': {},
     'DumpPredictions': dict(out_file='{tmp}/out.npz'),
@@ -86,7 +104,7 @@ MINIMAL: dict[str, dict] = {
 
 
 def arguments(name: str, **places: Any) -> dict:
-    """Return the row of a registered class, with ``{store}`` and ``{tmp}`` filled in."""
+    """Return the row of a registered class, with ``{store}``, ``{pyskl}`` and ``{tmp}`` filled in."""
     if name not in MINIMAL:
         pytest.fail(f'{name} is registered but has no row in tests/minimal.py: add the least arguments that build it')
     return _filled(MINIMAL[name], places)

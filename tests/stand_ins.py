@@ -10,8 +10,9 @@ import numpy as np
 from motionbert_mm.datasets.human36m_videopose3d import VideoPose3DFiles
 from tests import h36m_files, mpi_inf_3dhp_files
 from tests.generated import write_store
-from tests.io.body import walk, walk_2d
+from tests.io.body import walk_2d
 from tests.io.openpose import write_openpose
+from tests.pyskl_files import dense_2d, dense_3d
 from tests.smplh_files import write_motion
 from tests.track_files import write_posetrack, write_track_folder
 
@@ -89,13 +90,7 @@ def openpose(folder: Path) -> Path:
 
 def ntu_annotation(name: str, skeleton: str) -> dict:
     """One annotation as PYSKL writes it."""
-    frames = 6
-    entry = dict(frame_dir=name, label=int(name[-3:]) - 1, total_frames=frames)
-    if skeleton == 'ntu25':
-        points = walk('ntu25', frames) * [0.001, -0.001, 0.001] + [0, 0, 3]
-        return dict(entry, keypoint=points[None].astype(np.float16))
-    return dict(entry, keypoint=walk_2d('coco17', frames)[None].astype(np.float16), img_shape=(1080, 1920),
-                original_shape=(1080, 1920), keypoint_score=np.ones((1, frames, 17), np.float16))
+    return (dense_3d if skeleton == 'ntu25' else dense_2d)(name, int(name[-3:]) - 1, 6)
 
 
 def ntu_content(skeleton: str = 'ntu25') -> dict:

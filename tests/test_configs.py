@@ -7,9 +7,10 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from motionbert_mm.engine.classes import fill_classes
 from motionbert_mm.engine.command_line import RUNNER_EXTRAS
 from motionbert_mm.registry import check_arguments
-from tests import mpi_inf_3dhp_files
+from tests import mpi_inf_3dhp_files, pyskl_files
 from tests.generated import ROOT
 
 CONFIGS = sorted(path for path in (ROOT / 'configs').rglob('*.py') if '_base_' not in path.parts)
@@ -45,14 +46,19 @@ def shrink(config, store, folder):
         if loader is None:
             continue
         loader.update(batch_size=2, num_workers=0, persistent_workers=False, pin_memory=False)
+        is_one_shot = 'EmbeddingHead' in [head.type for head in config.model.heads.values()]
+        if is_one_shot:  # two pairs train, and every class has an exemplar and a query
+            loader.batch_size = 4 if stage == 'train' else 48
         for data in sources(loader.dataset):
             data.window.num_frames = min(data.window.num_frames, FEW_FRAMES)
             if data.type == 'SyntheticDataset':
-                data.update(data_root=str(folder / 'synthetic'), num_clips=1, num_frames=40)
+                data.update(data_root=str(folder / 'synthetic'), num_clips=12 if is_one_shot else 1, num_frames=40)
+            elif data.type == 'PysklDataset':
+                data.update(data_root=str(folder), ann_file=str(folder / data.ann_file))
             elif 'mpi_inf_3dhp' in data.data_root:
                 data.update(data_root=str(folder / data.data_root), include=[], exclude=[])
             else:
-                data.update(data_root=str(store), include=[], exclude=[])
+                data.update(data_root=str(store), include=[], exclude=[], split=None)
             for step in data.pipeline:
                 if step.type == 'AddMixtureNoise':
                     step.params = None  # files that a user fits are not in the repository
@@ -66,6 +72,8 @@ def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp('configs')
     for split in ('train', 'test'):
         mpi_inf_3dhp_files.write_store(path / 'data' / 'mpi_inf_3dhp' / split, is_test=split == 'test')
+    for num_classes in (60, 120):
+        pyskl_files.write_ntu(path / 'data' / 'action' / f'ntu{num_classes}_hrnet.pkl', num_classes)
     return path
 
 
@@ -77,6 +85,7 @@ def test_there_are_configs():
 def test_one_step_of_training_and_testing(path, tiny_store, folder):
     config = shrink(Config.fromfile(path), tiny_store, folder)
     config.experiment_name = path.stem
+    fill_classes(config)
     runner = Runner.from_cfg(config)
     loader = runner.train_loop.dataloader
     wrapper = runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)

@@ -25,15 +25,15 @@ def in_mmpose():
 
 
 @pytest.mark.parametrize('child, name', CLASSES)
-def test_every_class_builds_under_a_foreign_default_scope(in_mmpose, tiny_store, tmp_path, child, name):
-    config = dict(type=name, **arguments(name, store=tiny_store, tmp=tmp_path))
+def test_every_class_builds_under_a_foreign_default_scope(in_mmpose, tiny_store, tiny_pyskl, tmp_path, child, name):
+    config = dict(type=name, **arguments(name, store=tiny_store, pyskl=tiny_pyskl, tmp=tmp_path))
     assert type(build(child, config)) is child.module_dict[name]
 
 
 @pytest.mark.parametrize('child, name', CLASSES)
-def test_every_class_builds_from_a_host_by_its_prefix(in_mmpose, tiny_store, tmp_path, child, name):
+def test_every_class_builds_from_a_host_by_its_prefix(in_mmpose, tiny_store, tiny_pyskl, tmp_path, child, name):
     host = next(entry for entry in vars(root).values() if isinstance(entry, root.Registry) and entry.name == child.name)
-    config = dict(type=f'motionbert_mm.{name}', **arguments(name, store=tiny_store, tmp=tmp_path))
+    config = dict(type=f'motionbert_mm.{name}', **arguments(name, store=tiny_store, pyskl=tiny_pyskl, tmp=tmp_path))
     assert type(host.build(config)) is child.module_dict[name]
 
 

@@ -1,7 +1,11 @@
-"""Lift a 2D keypoint file to 3D: numbers, a picture strip and an animation.
+"""Lift a 2D keypoint file to 3D, or label what people do in it, whichever the checkpoint was trained for.
 
-Example:
+A lifter writes numbers, a picture strip and an animation of one person. An action model writes segments of one class
+each, the scores of every frame and an animation, for everybody in the file.
+
+Examples:
     tools/infer.py work_dirs/lifter/best.pth alphapose.json --skeleton halpe26 --image-size 1920 1080 --out out
+    tools/infer.py work_dirs/actions/best.pth alphapose.json --image-size 1920 1080 --fps 25 --out out
 """
 from __future__ import annotations
 
@@ -13,13 +17,29 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from motionbert_mm.apis import Lifter, LiftResult
+from motionbert_mm.apis import ActionLabeller, Lifter, LiftResult
+from motionbert_mm.apis.label_output import (
+    Clock,
+    LabelledTracks,
+    label_people,
+    people_to_show,
+    save_scores,
+    table_lines,
+    write_labels,
+)
+from motionbert_mm.apis.labelling import find_head
 from motionbert_mm.apis.missing import WAYS, describe_filled
+from motionbert_mm.checkpoints.load import load_model
 from motionbert_mm.engine.command_line import check_device
 from motionbert_mm.io import KeypointTrack, atomic_path, read_keypoints
-from motionbert_mm.visualization import animate, draw_strip
-from motionbert_mm.visualization.animation import check_format
+from motionbert_mm.io.people import read_persons
+from motionbert_mm.models.heads.action import ActionHead, EmbeddingHead
+from motionbert_mm.visualization import animate, animate_labels, draw_strip
+from motionbert_mm.visualization.movie import check_format
 
+# Options that one kind of model has no use for.
+LIFTING_ONLY = ('dilation', 'missing', 'no_tta')
+LABELLING_ONLY = ('step', 'min_seconds', 'threshold', 'together', 'window_seconds')
 FRAME = 'camera: x right, y down, z forward; relative to the root joint'
 
 
@@ -42,24 +62,43 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--image-size', type=float, nargs=2, required=True, metavar=('W', 'H'),
                         help='of the video, in pixels')
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='made if missing')
-    parser.add_argument('--track', metavar='ID', help='person to lift; default: the one seen longest')
-    parser.add_argument('--fps', type=float, default=30.0, help='of the keypoints; speed of the animation')
+    parser.add_argument('--track', metavar='ID', help='person; default: lift the one seen longest, label everybody')
+    parser.add_argument('--fps', type=float, default=30.0,
+                        help='of the keypoints: speed of the animation, and what is a second to an action model')
     parser.add_argument('--format', choices=('gif', 'mp4'), default='gif', help='of the animation')
     parser.add_argument('--device', help='cpu, cuda:0, ...; default: the best available')
     parser.add_argument('--batch-size', type=int, metavar='N',
-                        help='windows per forward pass. Default: 32 of a model that predicts the centre frame, which '
-                             'gets a window around every frame; else 8, which overlap by half')
-    parser.add_argument('--dilation', type=int, metavar='N',
-                        help='step between the frames of a window; default: as in training. A model of every second '
-                             'frame of 50 fps takes every frame (1) of 25 fps')
-    parser.add_argument('--missing', choices=WAYS, default='auto',
-                        help='who fills in joints that are NaN or have confidence 0: the model, from which they are '
-                             'hidden, or interpolation over time before it. Default: the model, if it was trained with '
-                             'hidden joints')
-    parser.add_argument('--no-tta', action='store_true', help='do not average with the mirrored input')
+                        help='windows per forward pass. Default: 32 of a lifter that predicts the centre frame, which '
+                             'gets a window around every frame; else 8, which overlap by half; 16 of an action model')
     parser.add_argument('--trust-order', action='store_true', help='accept joints in an order that looks wrong')
-    parser.add_argument('--no-animation', action='store_true', help='write numbers and strip only')
+    parser.add_argument('--no-animation', action='store_true', help='leave the animation out')
+    add_lifting_options(parser.add_argument_group('lifting'))
+    add_labelling_options(parser.add_argument_group('labelling of actions'))
     return parser.parse_args()
+
+
+def add_lifting_options(group: argparse._ArgumentGroup) -> None:
+    """Add what applies to models that lift."""
+    group.add_argument('--dilation', type=int, metavar='N',
+                       help='step between the frames of a window; default: as in training. A model of every second '
+                            'frame of 50 fps takes every frame (1) of 25 fps')
+    group.add_argument('--missing', choices=WAYS,
+                       help='who fills in joints that are NaN or have confidence 0: the model, from which they are '
+                            'hidden, or interpolation over time before it. Default: the model, if it was trained with '
+                            'hidden joints')
+    group.add_argument('--no-tta', action='store_true', default=None, help='do not average with the mirrored input')
+
+
+def add_labelling_options(group: argparse._ArgumentGroup) -> None:
+    """Add what applies to action models."""
+    group.add_argument('--step', type=float, metavar='SECONDS',
+                       help='from one window to the next; default: a quarter of a window')
+    group.add_argument('--min-seconds', type=float, metavar='SECONDS', help='least length of a segment; default: 1')
+    group.add_argument('--threshold', type=float, metavar='SCORE', help='segments of a lower mean score are unknown')
+    group.add_argument('--together', action='store_true', default=None,
+                       help='label people as one pair who act together, for models that were trained with two persons')
+    group.add_argument('--window-seconds', type=float, metavar='SECONDS',
+                       help='length of a window; default: that of the clips in training')
 
 
 def check_args(args: argparse.Namespace) -> None:
@@ -76,9 +115,32 @@ def check_args(args: argparse.Namespace) -> None:
             raise ValueError(f'--{option.replace("_", "-")} must be at least 1, got {value}')
     if not all(side > 0 and np.isfinite(side) for side in args.image_size):
         raise ValueError(f'--image-size must be two positive numbers, got {args.image_size}')
+    check_label_options(args)
     if not args.no_animation:
         check_format(f'motion.{args.format}')
     check_device(args.device)
+
+
+def check_label_options(args: argparse.Namespace) -> None:
+    """Refuse values of the options of labelling."""
+    for option in ('step', 'window_seconds'):
+        value = getattr(args, option)
+        if value is not None and not (value > 0 and np.isfinite(value)):
+            raise ValueError(f'--{option.replace("_", "-")} must be positive, got {value}')
+    if args.min_seconds is not None and not 0 <= args.min_seconds < np.inf:
+        raise ValueError(f'--min-seconds must be 0 or more, got {args.min_seconds}')
+    if args.threshold is not None and not 0 <= args.threshold <= 1:
+        raise ValueError(f'--threshold is a probability, 0 to 1, got {args.threshold}')
+    if args.together and args.track is not None:
+        raise ValueError('--together takes the people seen most; leave --track out')
+
+
+def refuse_options(args: argparse.Namespace, options: tuple, kind: str) -> None:
+    """Refuse options that the kind of model has no use for."""
+    given = [option for option in options if getattr(args, option) is not None]
+    if given:
+        raise ValueError(f'{" and ".join("--" + option.replace("_", "-") for option in given)} '
+                         f'{"are" if len(given) > 1 else "is"} not for {kind} as {args.checkpoint} holds')
 
 
 def save_motion(path: Path, result: LiftResult, joints: tuple, frame_ids: np.ndarray, fps: float) -> None:
@@ -110,16 +172,32 @@ def _bar(name: str) -> functools.partial:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Read, lift, write, report."""
+    """Do what the model of the checkpoint can do."""
     check_args(args)
+    model, info = load_model(args.checkpoint, args.device)
+    if find_head(model, ActionHead) is not None:
+        refuse_options(args, LIFTING_ONLY, 'an action model')
+        run_labelling(args, ActionLabeller.from_model(model, info, source=str(args.checkpoint),
+                                                      window_seconds=args.window_seconds))
+    elif find_head(model, EmbeddingHead) is not None:
+        raise ValueError(f'{args.checkpoint} holds a model that predicts embeddings, which name no action by '
+                         'themselves; tools/test.py compares them with exemplars (OneShotMetric) and '
+                         'tools/analysis_tools/tsne.py draws them. To label a video, finetune with an ActionHead: '
+                         'load_from in a config of configs/action/')
+    else:
+        refuse_options(args, LABELLING_ONLY, 'a lifter')
+        run_lifting(args, Lifter.from_model(model, info, source=str(args.checkpoint), dilation=args.dilation))
+
+
+def run_lifting(args: argparse.Namespace, lifter: Lifter) -> None:
+    """Read, lift, write, report."""
     track = read_keypoints(args.keypoints, skeleton=args.skeleton, track=args.track, trust_order=args.trust_order)
     if track.skeleton is None:
         raise ValueError(f'{args.keypoints} does not say which joints it holds; name them with --skeleton')
     for note in track.notes:
         print(f'note: {note}')
-    lifter = Lifter.from_checkpoint(args.checkpoint, args.device, dilation=args.dilation)
     result = lifter.lift(track.keypoints, track.confidence, skeleton=track.skeleton, image_size=args.image_size,
-                         batch_size=args.batch_size, flip_test=not args.no_tta, missing=args.missing,
+                         batch_size=args.batch_size, flip_test=not args.no_tta, missing=args.missing or 'auto',
                          progress=_bar('lifting'))
     paths = write_outputs(args, track, result, lifter.skeleton.joints)
     for note in result.notes:
@@ -132,6 +210,45 @@ def run(args: argparse.Namespace) -> None:
         print(f'  filled:   {line}')
     for path in paths:
         print(f'wrote {path}')
+
+
+def run_labelling(args: argparse.Namespace, labeller: ActionLabeller) -> None:
+    """Read, label, write, report."""
+    people, notes = read_persons(args.keypoints, skeleton=args.skeleton, track=args.track,
+                                 trust_order=args.trust_order)
+    for note in notes:
+        print(f'note: {note}')
+    given = dict(batch_size=args.batch_size, min_seconds=args.min_seconds)
+    labelled = label_people(labeller, people.tracks, together=args.together, frame_step=people.step,
+                            image_size=args.image_size, fps=args.fps, step=args.step, threshold=args.threshold,
+                            progress=_bar('labelling'), **{key: value for key, value in given.items()
+                                                           if value is not None})
+    clock = Clock(args.fps, people.step)
+    paths = write_label_outputs(args, labelled, clock, labeller.window_seconds, notes)
+    print(f'{people.tracks[0].skeleton}, {args.fps:g} fps, windows of {labeller.window_seconds:g} s')
+    for person in labelled:
+        for note in (*(note for track in person.tracks for note in track.notes), *person.result.notes):
+            print(f'note: {person.name}: {note}')
+        print('\n'.join(table_lines(person, clock)))
+    for path in paths:
+        print(f'wrote {path}')
+
+
+def write_label_outputs(args: argparse.Namespace, labelled: list[LabelledTracks], clock: Clock, window_seconds: float,
+                        notes: tuple) -> list[Path]:
+    """Write segments, scores and the animation; return their paths."""
+    name = args.keypoints.absolute().stem
+    paths = [args.out / f'{name}_{what}' for what in ('actions.json', 'scores.npz', f'actions.{args.format}')]
+    write_labels(paths[0], labelled, clock=clock, window_seconds=window_seconds, notes=notes)
+    save_scores(paths[1], labelled, args.fps)
+    if args.no_animation:
+        return paths[:2]
+    shown, first = people_to_show(labelled, clock.step)
+    if len(shown) < sum(len(person.tracks) for person in labelled):
+        print(f'note: the animation shows the {len(shown)} people who are seen most')
+    animate_labels(shown, labelled[0].tracks[0].skeleton, paths[2], fps=args.fps, start_time=clock.seconds(first),
+                   title=name, progress=_bar('drawing'))
+    return paths
 
 
 def main() -> int:

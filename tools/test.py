@@ -10,9 +10,11 @@ from mmengine.config import Config, DictAction
 from mmengine.dist import master_only
 from mmengine.runner import Runner
 
-from motionbert_mm.checkpoints.load import load_weights, read_checkpoint
+from motionbert_mm.checkpoints.load import load_weights, noted_classes, read_checkpoint
+from motionbert_mm.engine.classes import fill_classes
 from motionbert_mm.engine.command_line import one_line_errors, read_config
 from motionbert_mm.engine.distributed import process_group
+from motionbert_mm.evaluation.outputs import add_outputs
 from motionbert_mm.io.atomic import atomic_path
 
 
@@ -23,9 +25,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('checkpoint', help='path of a checkpoint')
     parser.add_argument('--work-dir', help='where logs go (default: work_dirs/<config name>)')
     parser.add_argument('--json', type=Path, metavar='OUT.json', help='write the metrics, name to value')
-    parser.add_argument('--dump', metavar='OUT.npz', help='write predictions and ground truth of all sequences; '
-                        'tools/analysis_tools/eval_predictions.py measures them again under any protocol')
-    parser.add_argument('--show-dir', metavar='DIR', help='write a picture of some sequences, prediction against truth')
+    parser.add_argument('--dump', metavar='OUT.npz', help='write predictions and ground truth of all sequences, which '
+                        'tools/analysis_tools/eval_predictions.py measures again under any protocol; with metrics of '
+                        'classes: scores or embeddings, labels, and names of clips and classes')
+    parser.add_argument('--show-dir', metavar='DIR', help='write a picture of some sequences, prediction against '
+                        'truth; with metrics of classes: the confusion matrix and a table of classes')
     parser.add_argument('--tta', action=argparse.BooleanOptionalAction, default=None,
                         help='average with the mirrored input (default: flip_test of the config)')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
@@ -46,12 +50,7 @@ def load_config(args: argparse.Namespace) -> Config:
     if args.tta is not None:
         config.model.flip_test = args.tta
     evaluators = config.test_evaluator if isinstance(config.test_evaluator, list) else [config.test_evaluator]
-    if args.dump:
-        protocol = next(filter(None, (evaluator.get('protocol') for evaluator in evaluators)), None)
-        evaluators = [*evaluators, dict(type='DumpPredictions', out_file=args.dump, protocol=protocol)]
-    if args.show_dir:
-        evaluators = [*evaluators, dict(type='DrawPredictions', show_dir=args.show_dir)]
-    config.test_evaluator = evaluators
+    config.test_evaluator = add_outputs(evaluators, dump=args.dump, show_dir=args.show_dir)
     return config
 
 
@@ -68,6 +67,7 @@ def main() -> None:
     with one_line_errors():
         config = load_config(args)
         checkpoint = read_checkpoint(args.checkpoint)
+        fill_classes(config, noted_classes(checkpoint))
     with one_line_errors(config.work_dir), process_group(config):
         runner = Runner.from_cfg(config)
         model = getattr(runner.model, 'module', runner.model)

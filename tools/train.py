@@ -8,6 +8,7 @@ from mmengine.config import Config, DictAction
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from motionbert_mm.checkpoints.load import read_checkpoint
+from motionbert_mm.engine.classes import fill_classes
 from motionbert_mm.engine.command_line import one_line_errors, read_config
 from motionbert_mm.engine.distributed import process_group
 
@@ -60,6 +61,7 @@ def main() -> None:
     with one_line_errors():
         config = load_config(args)
         check_checkpoint(config)
+        fill_classes(config)
     with one_line_errors(config.work_dir), process_group(config):
         # 'high' allows TF32 on GPUs, 'medium' also bfloat16 products where the hardware has them.
         torch.set_float32_matmul_precision(config.get('float32_matmul_precision', 'highest'))

@@ -1,5 +1,7 @@
 """Trained models as plain functions."""
 from motionbert_mm.apis.attention import AttentionMap, attention_maps, recorded_attention
 from motionbert_mm.apis.inference import Lifter, LiftResult
+from motionbert_mm.apis.labelling import ActionLabeller, LabelResult
 
-__all__ = ['AttentionMap', 'LiftResult', 'Lifter', 'attention_maps', 'recorded_attention']
+__all__ = ['ActionLabeller', 'AttentionMap', 'LabelResult', 'LiftResult', 'Lifter', 'attention_maps',
+           'recorded_attention']

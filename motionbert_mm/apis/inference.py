@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Optional, Union
@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from motionbert_mm.apis.blending import WindowBlend
+from motionbert_mm.apis.checks import check_inside, check_keypoints, check_sizes
 from motionbert_mm.apis.missing import WAYS, complete_input, is_made_for_missing, notes_on
 from motionbert_mm.checkpoints.load import load_model
 from motionbert_mm.datasets.loading import collate_batch
 from motionbert_mm.datasets.transforms import NormalizeCoords, PackInputs
 from motionbert_mm.datasets.windows import WindowPlan, sliding_windows
-from motionbert_mm.geometry.filling import without_nan
 from motionbert_mm.registry import TRANSFORMS, build
 from motionbert_mm.structures.motion_sample import MotionSample
 from motionbert_mm.structures.skeleton import get_skeleton
@@ -52,39 +53,6 @@ class LiftResult:
     filled: np.ndarray
     hidden: np.ndarray
     notes: tuple
-
-
-class WindowBlend:
-    """Average overlapping windows with weights that fall smoothly to their ends, so that no seam shows.
-
-    Args:
-        length: frames F of the whole sequence.
-        shape: shape of one frame.
-        dilation: step between the frames of a window.
-    """
-
-    def __init__(self, length: int, shape: Sequence[int], dilation: int = 1) -> None:
-        self.total = np.zeros((length, *shape))
-        self.weight = np.zeros(length)
-        self.dilation = dilation
-
-    def add(self, windows: np.ndarray, values: np.ndarray) -> None:
-        """Add windows.
-
-        Args:
-            windows: (K, T) frame indices; repetitions behind the end of the sequence are left out.
-            values: (K, T, ...) one value per frame.
-        """
-        places = np.arange(windows.shape[1])
-        hann = np.sin(np.pi * (places + 0.5) / len(places)) ** 2  # positive at the ends too
-        for window, value in zip(windows, values):
-            is_real = window == window[0] + places * self.dilation
-            self.total[window[is_real]] += (value.T * hann).T[is_real]
-            self.weight[window[is_real]] += hann[is_real]
-
-    def result(self) -> np.ndarray:
-        """Return the weighted mean (F, ...)."""
-        return (self.total.T / self.weight).T
 
 
 @dataclass(frozen=True)
@@ -148,9 +116,13 @@ class Lifter:
             FileNotFoundError, ValueError: no, torn or foreign checkpoint; that of a model that reads 3D poses; or see
                 ``Lifter``.
         """
-        model, info = load_model(path, device)
+        return cls.from_model(*load_model(path, device), source=str(path), dilation=dilation)
+
+    @classmethod
+    def from_model(cls, model: nn.Module, info: Mapping, *, source: str, dilation: Optional[int] = None) -> Lifter:
+        """Make a lifter of what ``load_model`` returns for ``source``; see ``from_checkpoint``."""
         if info['input_3d']:
-            raise ValueError(f'{path} is of a model that completes 3D poses (Take3DInputs in its test pipeline); use '
+            raise ValueError(f'{source} is of a model that completes 3D poses (Take3DInputs in its test pipeline); use '
                              'the checkpoint of one that was tested on 2D input')
         return cls(model, skeleton=info['skeleton'], num_frames=info['num_frames'], transforms=info['input'],
                    dilation=info['dilation'] if dilation is None else dilation,
@@ -194,8 +166,8 @@ class Lifter:
         if missing not in WAYS:
             raise ValueError(f'missing is {missing!r}, expected one of {", ".join(WAYS)}')
         batch_size = (CENTRE_BATCH_SIZE if self.predicts_centre else BATCH_SIZE) if batch_size is None else batch_size
-        keypoints, confidence = _check_keypoints(keypoints, confidence, skeleton)
-        size = _check_sizes(image_size, batch_size)
+        keypoints, confidence = check_keypoints(keypoints, confidence, skeleton)
+        size = check_sizes(image_size, batch_size)
         check_inside(keypoints, confidence, size)
         given = complete_input(keypoints, confidence, skeleton, self.skeleton,
                                by_model=missing == 'model' or missing == 'auto' and self.is_made_for_missing)
@@ -293,40 +265,3 @@ def _overlapping_windows(length: int, num_frames: int, dilation: int) -> np.ndar
     phases = [np.arange(start, length, dilation) for start in range(min(dilation, length))]
     return np.concatenate([phase[sliding_windows(len(phase), num_frames, max(num_frames // 2, 1), tail='shift')]
                            for phase in phases])
-
-
-def _check_keypoints(keypoints: np.ndarray, confidence: Optional[np.ndarray],
-                     skeleton: str) -> tuple[np.ndarray, np.ndarray]:
-    """Refuse keypoints that cannot be lifted; return them and their confidence as float32, 0 where one is missing."""
-    keypoints, num_joints = np.asarray(keypoints, dtype=np.float32), get_skeleton(skeleton).num_joints
-    if keypoints.ndim != 3 or keypoints.shape[1:] != (num_joints, 2) or not len(keypoints):
-        raise ValueError(f'keypoints have shape {keypoints.shape}, expected (F, {num_joints}, 2) with at least one '
-                         f'frame for skeleton {skeleton!r}')
-    confidence = np.ones(keypoints.shape[:-1]) if confidence is None else confidence
-    if np.shape(confidence) != keypoints.shape[:2]:
-        raise ValueError(f'confidence has shape {np.shape(confidence)}, expected {keypoints.shape[:2]}')
-    confidence = np.asarray(confidence, dtype=np.float32)
-    if np.isinf(keypoints).any() or np.isinf(confidence).any():
-        raise ValueError('keypoints or confidence hold infinity; a missing joint is NaN, or has confidence 0')
-    return without_nan(keypoints, confidence)
-
-
-def _check_sizes(image_size: Sequence[float], batch_size: int) -> np.ndarray:
-    """Refuse meaningless sizes; return that of the image (2,)."""
-    if batch_size < 1:
-        raise ValueError(f'batch_size must be at least 1, got {batch_size}')
-    size = np.asarray(image_size, dtype=np.float32)
-    if size.shape != (2,) or not (np.isfinite(size) & (size > 0)).all():
-        raise ValueError(f'image_size must be width and height in pixels, got {image_size!r}')
-    return size
-
-
-def check_inside(keypoints: np.ndarray, confidence: np.ndarray, size: np.ndarray) -> None:
-    """Refuse keypoints (F, J, 2) px of which most of the seen lie outside an image of ``size`` (2,) px."""
-    seen = keypoints[np.asarray(confidence) > 0]  # (N, 2)
-    is_outside = ((seen < 0) | (seen > size)).any(-1)
-    if is_outside.size and is_outside.mean() > 0.5:
-        low, high = seen.min(0), seen.max(0)
-        raise ValueError(f'{is_outside.mean():.0%} of the joints lie outside the image of {size[0]:g} x {size[1]:g}: '
-                         f'x {low[0]:.0f} to {high[0]:.0f}, y {low[1]:.0f} to {high[1]:.0f}; give width and height of '
-                         'the video in which the keypoints were found')

@@ -70,9 +70,18 @@ def check_match(config: dict, state_dict: Mapping[str, Tensor], unmatched: Seque
 
 
 def our_checkpoint(state_dict: Mapping[str, Tensor], *, model: dict, window: dict, pipeline: Sequence[dict],
-                   origin: dict) -> dict:
-    """Make a checkpoint that ``load_model`` reads; ``origin`` is that of ``take_apart``."""
-    description = dict(model=model, window=window, pipeline=list(pipeline))
+                   origin: dict, facts: Optional[Mapping] = None) -> dict:
+    """Make a checkpoint that ``load_model`` reads.
+
+    Args:
+        state_dict: weights under our names.
+        model: their ``MotionModel`` config.
+        window: of the data set that the model was tested on.
+        pipeline: of that data set.
+        origin: of ``take_apart``.
+        facts: those of ``DATA_FACTS`` that are known of the training data.
+    """
+    description = dict(model=model, window=window, pipeline=list(pipeline), **(facts or {}))
     return dict(state_dict=dict(state_dict), meta={META_KEY: description, ORIGIN_KEY: origin})
 
 

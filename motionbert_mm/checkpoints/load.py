@@ -17,8 +17,12 @@ from torch import Tensor, nn
 from motionbert_mm.registry import MODELS, SCOPE, TRANSFORMS, build
 
 META_KEY = 'motionbert_mm'
+# What a checkpoint notes of its training data, where they say it: names of the classes, frames per second, persons of a
+# sample, and seconds that a window spans.
+DATA_FACTS = ('classes', 'fps', 'num_persons', 'window_seconds')
 # Transforms of a test pipeline that inference repeats, by what they do.
 STEPS = {'input': ('NormalizeCoords',), 'input_3d': ('Take3DInputs',),
+         'action': ('AssociatePersons', 'ConvertSkeleton', 'NormalizeCoords', 'OfficialActionPose', 'ZeroMissing'),
          'mask': ('SampleMask', 'SampleExactMask', 'SampleJointGroups')}
 
 
@@ -112,9 +116,9 @@ def load_model(path: Union[str, os.PathLike], device: Optional[str] = None) -> t
     Returns:
         The model in evaluation mode, and a dict with ``skeleton`` (name), ``num_frames`` (of a window), ``dilation``
         (step between them), ``input`` (configs of the transforms that make network inputs of pixels), ``input_3d`` (of
-        those that replace them by 3D poses), ``mask`` (of those that hide inputs when the model is tested, as of masked
-        pose modelling) and ``trained_mask`` (of those that hid them in training; None where the checkpoint does not
-        say).
+        those that replace them by 3D poses), ``action`` (of all that make the inputs of action models of detections),
+        ``mask`` (of those that hide inputs when the model is tested, as of masked pose modelling), ``trained_mask`` (of
+        those that hid them in training; None where the checkpoint does not say) and ``DATA_FACTS`` (None likewise).
 
     Raises:
         FileNotFoundError, ValueError: see ``read_checkpoint``; also a file without a description.
@@ -132,8 +136,15 @@ def load_model(path: Union[str, os.PathLike], device: Optional[str] = None) -> t
     steps = {role: choose_steps(description['pipeline'], role) for role in STEPS}
     frames = description['window'].get('num_frames') or model.backbone.max_frames
     info = dict(skeleton=model.skeleton.name, num_frames=frames, dilation=description['window'].get('dilation') or 1,
-                trained_mask=description.get('trained_mask'), **steps)
+                trained_mask=description.get('trained_mask'), **steps,
+                **{name: description.get(name) for name in DATA_FACTS})
     return model.to(device or get_device()).eval(), info
+
+
+def noted_classes(checkpoint: dict) -> Optional[list]:
+    """Return the names of the classes that a checkpoint was trained on, if it says them."""
+    description = _find_description(checkpoint) or {}
+    return description.get('classes') or None
 
 
 def choose_steps(pipeline: Sequence[Mapping], role: str) -> list:

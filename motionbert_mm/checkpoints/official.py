@@ -34,8 +34,9 @@ def _dstformer_rows() -> Rows:
     return tuple(rows)
 
 
-# The pose model: backbone, representation layer and 3D head in one state dict.
-MOTIONBERT_POSE: Rows = (*_dstformer_rows(), ('pre_logits.fc.', 'neck.fc.'), ('head.', 'heads.pose.fc.'))
+# MotionBERT's backbone and representation layer, and the pose model, with its 3D head in the same state dict.
+MOTIONBERT: Rows = (*_dstformer_rows(), ('pre_logits.fc.', 'neck.fc.'))
+MOTIONBERT_POSE: Rows = (*MOTIONBERT, ('head.', 'heads.pose.fc.'))
 
 
 def rename_keys(state_dict: Mapping[str, Tensor], rows: Rows, *, reverse: bool = False) -> tuple[dict, list[str]]:
@@ -93,23 +94,55 @@ def find_mlp_ratio(weight: Tensor) -> float:
     return math.nextafter(ratio, math.inf) if int(dim * ratio) < hidden else ratio
 
 
+def get_weight(state_dict: Mapping[str, Tensor], key: str) -> Tensor:
+    """Return a weight that tells a size; ValueError if it is missing."""
+    if key not in state_dict:
+        raise ValueError(f'the official key {key} is missing, which tells a size of the model')
+    return state_dict[key]
+
+
+def motionbert_parts(state_dict: Mapping[str, Tensor], *, num_heads: int = 8, prefix: str = '') -> dict:
+    """Read the sizes of MotionBERT's backbone and representation layer off official weights.
+
+    Args:
+        state_dict: official keys without 'module.'.
+        num_heads: cannot be read off the weights; every official model has 8.
+        prefix: of the backbone's keys.
+
+    Returns:
+        A ``MotionModel`` config without heads.
+
+    Raises:
+        ValueError: keys missing that tell a size.
+    """
+    def size(key: str) -> tuple:
+        return tuple(get_weight(state_dict, prefix + key).shape)
+
+    stages = re.compile(re.escape(prefix) + r'blocks_st\.(\d+)\.')
+    dim, in_channels = size('joints_embed.weight')
+    mlp = get_weight(state_dict, f'{prefix}blocks_st.0.mlp_s.fc1.weight')
+    backbone = dict(type='DSTformer', in_channels=in_channels, num_joints=size('pos_embed')[1],
+                    max_frames=size('temp_embed')[1], dim=dim,
+                    depth=1 + max(int(found[1]) for found in map(stages.match, state_dict) if found),
+                    num_heads=num_heads, mlp_ratio=find_mlp_ratio(mlp),
+                    use_fusion=f'{prefix}ts_attn.0.weight' in state_dict,
+                    qkv_bias=f'{prefix}blocks_st.0.attn_s.qkv.bias' in state_dict)
+    return dict(type='MotionModel', backbone=backbone,
+                neck=dict(type='RepresentationLayer', out_channels=size('pre_logits.fc.weight')[0]))
+
+
 def motionbert_model_config(state_dict: Mapping[str, Tensor], *, num_heads: int = 8) -> dict:
     """Read the sizes of a MotionBERT pose model off its official weights.
 
     Args:
         state_dict: official keys without prefix.
-        num_heads: cannot be read off the weights; every official model has 8.
+        num_heads: see ``motionbert_parts``.
 
     Returns:
         A ``MotionModel`` config without losses.
+
+    Raises:
+        ValueError: keys missing that tell a size.
     """
-    dim, in_channels = state_dict['joints_embed.weight'].shape
-    depth = 1 + max(int(key.split('.')[1]) for key in state_dict if key.startswith('blocks_st.'))
-    backbone = dict(type='DSTformer', in_channels=in_channels, num_joints=state_dict['pos_embed'].shape[1],
-                    max_frames=state_dict['temp_embed'].shape[1], dim=dim, depth=depth, num_heads=num_heads,
-                    mlp_ratio=find_mlp_ratio(state_dict['blocks_st.0.mlp_s.fc1.weight']),
-                    use_fusion='ts_attn.0.weight' in state_dict,
-                    qkv_bias='blocks_st.0.attn_s.qkv.bias' in state_dict)
-    neck = dict(type='RepresentationLayer', out_channels=state_dict['pre_logits.fc.weight'].shape[0])
-    head = dict(type='PoseLiftHead', out_channels=state_dict['head.weight'].shape[0])
-    return dict(type='MotionModel', backbone=backbone, neck=neck, heads=dict(pose=head))
+    head = dict(type='PoseLiftHead', out_channels=len(get_weight(state_dict, 'head.weight')))
+    return dict(motionbert_parts(state_dict, num_heads=num_heads), heads=dict(pose=head))

@@ -12,7 +12,7 @@ from typing import Callable
 import torch
 from torch import Tensor
 
-from motionbert_mm.checkpoints.official import Layout, Rows, find_mlp_ratio, rename_keys
+from motionbert_mm.checkpoints.official import Layout, Rows, find_mlp_ratio, get_weight, rename_keys
 from motionbert_mm.layers.strided import WIDTH
 from motionbert_mm.models.necks.strided_reduction import STRIDES
 
@@ -214,13 +214,6 @@ def check_official_options(model: Mapping) -> None:
         if value not in (None, official):
             raise ValueError(f'this {part["type"]} has {name}={value}, the official one {official}, and official '
                              f'weights do not tell; only a model trained with {name}={official} can go back')
-
-
-def get_weight(state_dict: Mapping[str, Tensor], key: str) -> Tensor:
-    """Return a weight that tells a size; ValueError if it is missing."""
-    if key not in state_dict:
-        raise ValueError(f'the official key {key} is missing, which tells a size of the model')
-    return state_dict[key]
 
 
 def _count(state_dict: Mapping[str, Tensor], prefix: str) -> int:

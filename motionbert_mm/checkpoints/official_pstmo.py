@@ -6,7 +6,7 @@ from typing import Optional
 
 from torch import Tensor
 
-from motionbert_mm.checkpoints.official import Rows
+from motionbert_mm.checkpoints.official import Rows, get_weight
 from motionbert_mm.checkpoints.official_blocks import (
     LIFTER,
     TOKEN,
@@ -14,7 +14,6 @@ from motionbert_mm.checkpoints.official_blocks import (
     XYZ,
     OfficialNetwork,
     encoder_sizes,
-    get_weight,
     lifter_parts,
     norm_rows,
     normed_linear_rows,

@@ -4,7 +4,9 @@ from motionbert_mm.datasets.base import MotionDataset
 from motionbert_mm.datasets.joining import JoinedDataset
 from motionbert_mm.datasets.loading import ResumableSampler, collate_batch
 from motionbert_mm.datasets.mixing import MixedDataset, SourceBatchSampler
+from motionbert_mm.datasets.pairs import ClassPairSampler
+from motionbert_mm.datasets.pyskl import PysklDataset
 from motionbert_mm.datasets.synthetic import SyntheticDataset
 
-__all__ = ['JoinedDataset', 'MixedDataset', 'MotionDataset', 'ResumableSampler', 'SourceBatchSampler',
-           'SyntheticDataset', 'collate_batch', 'transforms']
+__all__ = ['ClassPairSampler', 'JoinedDataset', 'MixedDataset', 'MotionDataset', 'PysklDataset',
+           'ResumableSampler', 'SourceBatchSampler', 'SyntheticDataset', 'collate_batch', 'transforms']

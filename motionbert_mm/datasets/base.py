@@ -4,7 +4,6 @@ from __future__ import annotations
 import copy
 import zlib
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatch
 from typing import Any, Callable, Optional
 
 import numpy as np
@@ -12,6 +11,7 @@ import torch
 from torch.utils.data import Dataset
 
 from motionbert_mm.datasets.motion_store import Clip, MotionStore
+from motionbert_mm.datasets.selection import choose_part, label_clips, number_clips, select_clips, store_classes
 from motionbert_mm.datasets.windows import WindowPlan
 from motionbert_mm.registry import DATASETS, TRANSFORMS, build
 from motionbert_mm.structures.skeleton import get_skeleton
@@ -20,6 +20,8 @@ from motionbert_mm.structures.skeleton import get_skeleton
 INPUT_ARRAYS = {'detected': ('detected_2d', 'detected_confidence'), 'exact': ('keypoints_2d', None), None: ()}
 # Arrays (F,) of a store that say which frames are evaluated, bool, and what is done in them, int.
 VALID, ACTIVITY = 'valid', 'activity'
+# Array (F,) of a store with ``geometry.association.find_swaps`` of whole clips, the same for both persons.
+SWAPPED = 'persons_swapped'
 
 
 @DATASETS.register_module()
@@ -50,21 +52,27 @@ class MotionDataset(Dataset):
         fraction: share of each clip that is used, for trainings on less data: ``round(fraction * length)`` consecutive
             frames, at least one, whose place is drawn by ``seed`` and the clip's name. Windows lie inside that part.
             Differs from official (MPM): there the place follows from the clip's length.
-        num_persons: M; None is the most of any clip. Absent persons are zero and not visible.
+        num_persons: M; None is the most of any clip. Absent persons are zero and not visible; of a clip with more,
+            the first are taken, which converters make those seen most.
+        split: take only the clips that the store lists under this name, before ``include`` and ``exclude``.
+        classes: names of the classes in the order of their labels; None is those of the store: what its converter
+            noted, else its actions by name. The label of a clip is the place of its action among them.
+        other_classes: what becomes of clips of another class: 'refuse' or 'leave_out'.
         test_mode: draw the same numbers in every epoch.
         seed: of the random draws, besides that of the run (``StepSeedHook``).
 
     Raises:
         FileNotFoundError, ValueError: see ``MotionStore``.
-        ValueError: no clip or window is left, a fraction outside 0..1, an array is missing, or joints or frames do not
-            fit.
+        ValueError: no clip or window is left, a fraction outside 0..1, an array is missing, joints or frames do not
+            fit, there is no such split, or a clip is of another class.
     """
 
     def __init__(self, data_root: str, *, window: dict, input_2d: Optional[str] = 'detected',
                  targets: Sequence[str] = ('keypoints_3d',), pipeline: Sequence[dict] = (),
                  pipeline_changes: Optional[Mapping[str, Optional[dict]]] = None,
                  include: Sequence[str] = (), exclude: Sequence[str] = (), valid_only: bool = False,
-                 fraction: float = 1.0, num_persons: Optional[int] = None, test_mode: bool = False,
+                 fraction: float = 1.0, num_persons: Optional[int] = None, split: Optional[str] = None,
+                 classes: Optional[Sequence[str]] = None, other_classes: str = 'refuse', test_mode: bool = False,
                  seed: int = 0) -> None:
         self.store = MotionStore(data_root)
         self.skeleton = get_skeleton(self.store.skeleton)
@@ -72,12 +80,12 @@ class MotionDataset(Dataset):
             raise ValueError(f'input_2d is {input_2d!r}, expected one of {list(INPUT_ARRAYS)}')
         self.input_2d, self.targets = input_2d, tuple(targets)
         self._check_arrays()
-        self.clips = [clip for clip in self.store.clips if _is_selected(clip.name, include, exclude)]
-        if not self.clips:
-            raise ValueError(f'{data_root}: include={list(include)} and exclude={list(exclude)} leave none of its '
-                             f'{len(self.store.clips)} clips, e.g. {self.store.clips[0].name!r}')
+        clips = select_clips(self.store, split=split, include=include, exclude=exclude)
+        self.classes = store_classes(self.store) if classes is None else tuple(classes)
+        self.clips = (number_clips(clips, self.classes) if classes is None else
+                      label_clips(clips, self.classes, other_classes))
         self.num_persons = num_persons or max(clip.persons for clip in self.clips)
-        parts = [_choose_part(clip, fraction, seed) for clip in self.clips]
+        parts = [choose_part(clip, fraction, seed) for clip in self.clips]
         if valid_only:
             window = {**window, 'centres': [self._valid_frames(*part) for part in zip(self.clips, parts)]}
         self.windows = WindowPlan([len(part) for part in parts], **window)
@@ -92,7 +100,30 @@ class MotionDataset(Dataset):
     @property
     def metainfo(self) -> dict:
         """Plain facts for MMEngine's checkpoints and visualizers."""
-        return dict(skeleton=self.skeleton.name, fps=self.store.fps, num_clips=len(self.clips))
+        return dict(skeleton=self.skeleton.name, fps=self.store.fps, num_clips=len(self.clips), classes=self.classes,
+                    num_persons=self.num_persons, window_seconds=self.window_seconds)
+
+    @property
+    def window_seconds(self) -> float:
+        """How long a window is; of kinds that bring whole clips to its number of frames, the median clip."""
+        if self.windows.takes_whole_clips:
+            return float(np.median(self.windows.lengths / self._clip_meta['fps']))
+        return float(self.windows.num_frames * self.windows.dilation / np.median(self._clip_meta['fps']))
+
+    @property
+    def labels(self) -> np.ndarray:
+        """Label (W,) int64 of every window.
+
+        Raises:
+            ValueError: a clip without one.
+        """
+        strange = [clip for clip in self.clips if clip.label is None]
+        if strange:
+            raise ValueError(f'{self.store.path}: {len(strange)} of {len(self.clips)} clips have no label, e.g. '
+                             f'{strange[0].name!r} with action {strange[0].action!r}; the classes are '
+                             f'{", ".join(self.classes) or "none"}. Convert with labels, or set classes and '
+                             "other_classes='leave_out' of the data set")
+        return self._clip_meta['label'][self.windows.clips]
 
     def set_epoch(self, epoch: int, run_seed: int = 0) -> None:
         """Choose the random draws by epoch and seed of the run; reaches workers that already run."""
@@ -186,23 +217,6 @@ def change_steps(pipeline: Sequence[dict], changes: Optional[Mapping[str, Option
         raise ValueError(f'pipeline_changes names {", ".join(unknown)}, but the pipeline has {", ".join(names)}')
     return [{**step, **changes.get(name, {})} for name, step in zip(names, pipeline)
             if changes.get(name, step) is not None]
-
-
-def _choose_part(clip: Clip, fraction: float, seed: int) -> range:
-    """Return the frames of a clip that are used."""
-    if not 0.0 < fraction <= 1.0:
-        raise ValueError(f'fraction is the share of each clip that is used, above 0 and at most 1, got {fraction}')
-    length = max(1, round(clip.length * fraction))
-    if length == clip.length:
-        return range(length)
-    rng = np.random.default_rng([seed, zlib.crc32(clip.name.encode())])
-    start = int(rng.integers(clip.length - length, endpoint=True))
-    return range(start, start + length)
-
-
-def _is_selected(name: str, include: Sequence[str], exclude: Sequence[str]) -> bool:
-    is_in = not include or any(fnmatch(name, pattern) for pattern in include)
-    return is_in and not any(fnmatch(name, pattern) for pattern in exclude)
 
 
 def _columns(clips: Sequence[Clip], store: MotionStore) -> dict:

@@ -1,14 +1,15 @@
 """From the batches of a data set to the tensors of the Runner: sampler and collate function."""
 from __future__ import annotations
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, Optional, Union
 
 import numpy as np
 import torch
 from mmengine.dataset import DefaultSampler
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, Sampler
 
 from motionbert_mm.registry import DATA_SAMPLERS, FUNCTIONS
 from motionbert_mm.structures.motion_sample import MotionSample
@@ -65,3 +66,37 @@ class ResumableSampler(DefaultSampler):
         skip: Optional[int]
         skip, self._skip = self._skip, 0
         return islice(super().__iter__(), skip, None)
+
+
+class EpochBatches(Sampler, ABC):
+    """Base of batch samplers: an order that depends on seed and epoch only, able to start in the middle.
+
+    Args:
+        sampler: MMEngine's distributed sampler; gives the data set, seed, epoch, rank and number of processes.
+        batch_size: samples per batch and process.
+    """
+
+    def __init__(self, sampler: Sampler, batch_size: int) -> None:
+        self.sampler, self.batch_size = sampler, batch_size
+        self._skip = 0
+
+    @abstractmethod
+    def num_batches(self, epoch: int) -> int:
+        """Number of batches of an epoch, counted from 0, for each process."""
+
+    @abstractmethod
+    def draw_batches(self, rng: np.random.Generator) -> Sequence[np.ndarray]:
+        """Return this process's batches of the sampler's epoch, from a generator that all processes seed alike."""
+
+    def skip(self, num_batches: int) -> None:
+        """Leave out the first batches of the next pass, and of that one only."""
+        self._skip = num_batches
+
+    def __len__(self) -> int:
+        return self.num_batches(self.sampler.epoch)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        batches = self.draw_batches(np.random.default_rng([self.sampler.seed, self.sampler.epoch]))
+        skip, self._skip = self._skip, 0
+        for batch in batches[skip:]:
+            yield batch.tolist()

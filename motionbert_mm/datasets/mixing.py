@@ -6,12 +6,13 @@ that agree in both can share batches in a ``JoinedDataset``, see ``joining.py``.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Optional, Union
 
 import numpy as np
 from torch.utils.data import Dataset, Sampler
 
+from motionbert_mm.datasets.loading import EpochBatches
 from motionbert_mm.registry import DATA_SAMPLERS, DATASETS, build
 
 Order = Union[str, Sequence[Union[str, Sequence[str]]]]
@@ -142,7 +143,7 @@ def check_names(names: Mapping, sources: Mapping) -> None:
 
 
 @DATA_SAMPLERS.register_module()
-class SourceBatchSampler(Sampler):
+class SourceBatchSampler(EpochBatches):
     """Batches of one source each, in an order that depends on seed and epoch only.
 
     Every source is shuffled and dealt out to the processes by itself, so that all processes see a batch of the same
@@ -170,7 +171,8 @@ class SourceBatchSampler(Sampler):
         if not isinstance(dataset, MixedDataset):
             raise TypeError(f'SourceBatchSampler orders the sources of a MixedDataset, got {type(dataset).__name__}; '
                             'without batch_sampler the Runner makes ordinary batches')
-        self.sampler, self.batch_size, self.ranges = sampler, batch_size, dataset.ranges
+        super().__init__(sampler, batch_size)
+        self.ranges = dataset.ranges
         self.cycles = order == 'cycle'
         self.passes = [] if self.cycles else self._passes(order)
         self.repeats = dict(repeats or {})
@@ -178,7 +180,6 @@ class SourceBatchSampler(Sampler):
         if min(self.repeats.values(), default=1) < 1:
             raise ValueError(f'repeats must be at least 1, got {self.repeats}; leave the source out of the data set')
         self.first_epochs: dict[str, int] = {}
-        self._skip = 0
 
     def begin_later(self, first_epochs: Mapping[str, int]) -> None:
         """Leave sources out before an epoch; see ``CurriculumHook``."""
@@ -196,20 +197,10 @@ class SourceBatchSampler(Sampler):
         counts = [self.repeats.get(name, 1) * -(-self._share(name) // self.batch_size) for name in self.sources(epoch)]
         return max(counts) * len(counts) if self.cycles else sum(counts)
 
-    def skip(self, num_batches: int) -> None:
-        """Leave out the first batches of the next pass, and of that one only."""
-        self._skip = num_batches
-
-    def __len__(self) -> int:
-        return self.num_batches(self.sampler.epoch)
-
-    def __iter__(self) -> Iterator[list[int]]:
-        rng = np.random.default_rng([self.sampler.seed, self.sampler.epoch])
+    def draw_batches(self, rng: np.random.Generator) -> list[np.ndarray]:
+        """Return this process's batches in their order."""
         sources = self.sources(self.sampler.epoch)
-        batches = self._take_turns(sources, rng) if self.cycles else self._go_through(sources, rng)
-        skip, self._skip = self._skip, 0
-        for batch in batches[skip:]:
-            yield batch.tolist()
+        return self._take_turns(sources, rng) if self.cycles else self._go_through(sources, rng)
 
     def _go_through(self, sources: Sequence[str], rng: np.random.Generator) -> list[np.ndarray]:
         """Shuffle the batches of the sources of each pass."""

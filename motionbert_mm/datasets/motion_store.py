@@ -30,7 +30,8 @@ RELEASE_BYTES = 64 << 20  # give mapped pages back after this much reading
 FAULT_AROUND = 64 << 10  # Linux maps this much around a page that is read
 UNITS = {'keypoints_3d': 'mm, camera frame', 'keypoints_2d': 'px', 'detected_2d': 'px', 'smpl_pose': 'rad',
          'keypoints_image': 'px, depth from the root in px', 'image_factor': 'mm per px',
-         'valid': 'is the frame evaluated', 'activity': 'class number, 0 is unknown'}
+         'valid': 'is the frame evaluated', 'activity': 'class number, 0 is unknown',
+         'persons_swapped': "do two persons stand in each other's place"}
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,6 @@ Clip i depends on (seed, split, i) and the clip's length only, not on how many c
 """
 from __future__ import annotations
 
-import shutil
-import tempfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +15,8 @@ import numpy as np
 from tqdm import tqdm
 
 from motionbert_mm.datasets.base import MotionDataset
-from motionbert_mm.datasets.motion_store import INDEX_NAME, MotionStore, MotionStoreWriter
+from motionbert_mm.datasets.made_stores import find_or_make
+from motionbert_mm.datasets.motion_store import MotionStoreWriter
 from motionbert_mm.datasets.synthetic_actions import ACTION_BUILDERS
 from motionbert_mm.datasets.synthetic_rig import Body, make_body, pose_body, solve, unwrap_axis_angle
 from motionbert_mm.datasets.synthetic_tracks import Scene
@@ -149,7 +148,7 @@ def write_store(path: Union[str, Path], *, num_clips: int, num_frames: int = 90,
 def _info(num_clips: int, num_frames: int, fps: float, seed: int, split: str) -> dict:
     """Return what a store notes about its making, which tells whether it can be used again."""
     return {'source': 'synthetic', 'version': GENERATOR_VERSION, 'num_clips': num_clips, 'num_frames': num_frames,
-            'fps': float(fps), 'seed': seed, 'split': split, 'actions': list(ACTIONS)}
+            'fps': float(fps), 'seed': seed, 'split': split, 'classes': list(ACTIONS)}
 
 
 def _views(clip: SyntheticClip, rng: np.random.Generator) -> Iterator[tuple[Camera, dict]]:
@@ -191,17 +190,13 @@ class SyntheticDataset(MotionDataset):
                  split: str = 'train', clip_seed: int = 0, input_2d: str = 'detected',
                  targets: Sequence[str] = ('keypoints_3d',), pipeline: Sequence[dict] = (),
                  pipeline_changes: Optional[Mapping[str, Optional[dict]]] = None, include: Sequence[str] = (),
-                 exclude: Sequence[str] = (), test_mode: bool = False, seed: int = 0) -> None:
+                 exclude: Sequence[str] = (), classes: Optional[Sequence[str]] = None, other_classes: str = 'refuse',
+                 test_mode: bool = False, seed: int = 0) -> None:
         path = find_or_make_store(data_root, num_clips=num_clips, num_frames=num_frames, fps=fps, seed=clip_seed,
                                   split=split)
         super().__init__(str(path), window=window, input_2d=input_2d, targets=targets, pipeline=pipeline,
-                         pipeline_changes=pipeline_changes, include=include, exclude=exclude, test_mode=test_mode,
-                         seed=seed)
-
-    @property
-    def metainfo(self) -> dict:
-        """Plain facts for MMEngine's checkpoints and visualizers, with the names of the labels."""
-        return dict(super().metainfo, classes=ACTIONS)
+                         pipeline_changes=pipeline_changes, include=include, exclude=exclude, classes=classes,
+                         other_classes=other_classes, test_mode=test_mode, seed=seed)
 
 
 def find_or_make_store(root: Union[str, Path], *, num_clips: int, num_frames: int, fps: float, seed: int,
@@ -212,22 +207,5 @@ def find_or_make_store(root: Union[str, Path], *, num_clips: int, num_frames: in
     """
     info = _info(num_clips, num_frames, fps, seed, split)
     path = Path(root) / f'synthetic-v{GENERATOR_VERSION}-{split}-{num_clips}x{num_frames}-{fps:g}fps-seed{seed}'
-    if _is_made(path, info):
-        return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix='.synthetic-', dir=path.parent) as work:
-        made = Path(work) / 'store'
-        write_store(made, num_clips=num_clips, num_frames=num_frames, fps=fps, seed=seed, split=split)
-        if path.exists() and not _is_made(path, info):
-            shutil.move(str(path), str(Path(work) / 'stale'))
-        try:
-            made.rename(path)
-        except OSError:
-            if not _is_made(path, info):  # otherwise another process was faster
-                raise
-    return path
-
-
-def _is_made(path: Path, info: dict) -> bool:
-    """Tell whether ``path`` is a store with this note; a torn one is refused with an error."""
-    return (path / INDEX_NAME).is_file() and MotionStore(path).info == info
+    return find_or_make(path, info, lambda made: write_store(made, num_clips=num_clips, num_frames=num_frames, fps=fps,
+                                                             seed=seed, split=split))

@@ -12,7 +12,9 @@ from typing import Any, Optional, Union
 import numpy as np
 
 Rng = Union[np.random.Generator, np.random.RandomState]
+Lengths = Union[int, np.ndarray]
 KINDS = ('sliding', 'centre', 'uniform', 'resample', 'official')
+WHOLE_CLIPS = ('uniform', 'resample')  # kinds that bring a whole clip to T frames
 TAILS = ('drop', 'shift', 'pad')
 
 
@@ -33,7 +35,8 @@ class WindowPlan:
         dilation: step between the frames of a window (P-STMO's temporal downsampling).
         tail: frames after the last full sliding window: 'drop', 'shift' (a last window that ends with the
             clip and overlaps its neighbour) or 'pad' (a last window with the edge replicated).
-        jitter: start sliding windows up to ``stride`` - 1 frames later, drawn anew every time.
+        jitter: start sliding windows up to ``stride`` - 1 frames later, drawn anew every time; of 'uniform' and
+            'resample', draw the frames. Without it, always the same windows.
         centres: of 'centre': frames of each clip that get a window, all by default; their neighbours in the
             window may be any frames of the clip.
         seed: of the stretched clips of 'official', drawn once. A ``RandomState`` goes on where another plan stopped,
@@ -70,9 +73,19 @@ class WindowPlan:
     def __len__(self) -> int:
         return int(self._ends[-1])
 
+    @property
+    def takes_whole_clips(self) -> bool:
+        """Whether a window is a clip brought to T frames."""
+        return self.kind in WHOLE_CLIPS
+
+    @property
+    def clips(self) -> np.ndarray:
+        """The clip (W,) of every window."""
+        return np.repeat(np.arange(len(self._ends)), np.diff(self._ends, prepend=0))
+
     def _count(self) -> np.ndarray:
         """Return the number of windows of each clip."""
-        if self.kind in ('uniform', 'resample'):
+        if self.takes_whole_clips:
             return np.ones_like(self.lengths)
         if self.kind == 'centre':
             return self.lengths if self._centres is None else self._num_centres
@@ -106,10 +119,7 @@ class WindowPlan:
         short, rows = np.flatnonzero(is_short), np.full(len(self.lengths), -1)
         rows[short] = np.arange(len(short))
         rng = seed if isinstance(seed, np.random.RandomState) else np.random.RandomState(seed)
-        frames = np.empty((len(short), self.num_frames), np.int32)
-        for row, clip in enumerate(short):
-            frames[row] = resample_indices(self.lengths[clip], self.num_frames, rng)
-        return frames, rows
+        return resample_indices(self.lengths[short], self.num_frames, rng).astype(np.int32), rows
 
     def frames(self, indices: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return clip (B,), frames (B, T) and whether a frame lies inside its clip (B, T), for windows (B,)."""
@@ -118,9 +128,9 @@ class WindowPlan:
                              f'{len(self)} windows')
         clips = np.searchsorted(self._ends, indices, side='right')
         lengths = self.lengths[clips]
-        if self.kind in ('uniform', 'resample'):
+        if self.takes_whole_clips:
             pick = uniform_indices if self.kind == 'uniform' else resample_indices
-            frames = np.stack([pick(length, self.num_frames, rng) for length in lengths])
+            frames = pick(lengths, self.num_frames, rng if self.jitter else None)
             return clips, frames, np.ones_like(frames, bool)
         number = (indices - self._ends[clips - 1] * (clips > 0)) if self._centres is None else self._centres[indices]
         starts = self._starts(number, lengths, rng)
@@ -178,45 +188,56 @@ def centre_windows(length: int, num_frames: int, dilation: int = 1) -> np.ndarra
     return _all_frames(WindowPlan([length], num_frames=num_frames, kind='centre', dilation=dilation))
 
 
-def uniform_indices(length: int, num_frames: int, rng: Optional[Rng] = None) -> np.ndarray:
+def uniform_indices(length: Lengths, num_frames: int, rng: Optional[Rng] = None) -> np.ndarray:
     """Take one frame from each of T equal segments: a random one, or the middle one without ``rng``.
 
+    Args:
+        length: frames in the sequence, or (B,) of each of many.
+        num_frames: frames wanted, T.
+        rng: draws.
+
     Returns:
-        (T,) frame indices in ascending order; frames repeat where ``length`` < T.
+        (T,) or (B, T) frame indices in ascending order; frames repeat where ``length`` < T.
     """
     _check_positive(length=length, num_frames=num_frames)
-    shift = 0.5 if rng is None else rng.random(num_frames)
-    places = (np.arange(num_frames) + shift) * length / num_frames
-    return np.minimum(places.astype(np.int64), length - 1)
+    lengths = np.asarray(length, np.int64)[..., None]
+    shift = 0.5 if rng is None else rng.random((*lengths.shape[:-1], num_frames))
+    places = (np.arange(num_frames) + shift) * lengths / num_frames
+    return np.minimum(places.astype(np.int64), lengths - 1)
 
 
-def resample_indices(length: int, num_frames: int, rng: Optional[Rng] = None, replay: bool = False) -> np.ndarray:
-    """Stretch or shrink a sequence to T frames as MotionBERT does. Official: ``resample`` in utils_data.py.
+def resample_indices(length: Lengths, num_frames: int, rng: Optional[Rng] = None,
+                     replay: bool = False) -> np.ndarray:
+    """Stretch or shrink sequences to T frames as MotionBERT does. Official: ``resample`` in utils_data.py.
 
     Args:
-        length: frames in the sequence.
+        length: frames in the sequence, or (B,) of each of many.
         num_frames: frames wanted, T.
         rng: jitters the frames: a random frame of each segment, or, when stretching, a random neighbour of each
-            grid point. Without it, the start of each segment.
+            grid point. Without it, the start of each segment. Draws for all sequences that are stretched first.
         replay: keep the speed: a random run of T frames (the first without ``rng``), or the sequence over and over.
             Official: the run that ends with the last frame is never drawn.
 
     Returns:
-        (T,) frame indices.
+        (T,) or (B, T) frame indices.
     """
     _check_positive(length=length, num_frames=num_frames)
+    lengths = np.asarray(length, np.int64)
     if replay:
-        start = _integers(rng, length - num_frames) if rng is not None and length > num_frames else 0
-        return (start + np.arange(num_frames)) % length
-    grid = np.linspace(0, length, num=num_frames, endpoint=False)
-    if rng is None:
-        places = grid
-    elif length < num_frames:
+        starts, has_choice = np.zeros_like(lengths), lengths > num_frames
+        if rng is not None:
+            starts[has_choice] = _integers(rng, lengths[has_choice] - num_frames)
+        return (starts[..., None] + np.arange(num_frames)) % lengths[..., None]
+    places = np.linspace(0, lengths, num=num_frames, endpoint=False, axis=-1)
+    if rng is not None:
+        # A single length selects one row, or none; an empty selection draws nothing.
+        stretched, shrunk = lengths < num_frames, lengths >= num_frames
+        grid = places[stretched]
         takes_floor = _integers(rng, 2, size=grid.shape) == 1
-        places = np.sort(np.where(takes_floor, np.floor(grid), np.ceil(grid)))
-    else:
-        places = grid + rng.random(grid.shape) * (length / num_frames)
-    return np.clip(places, 0, length - 1).astype(np.int64)
+        places[stretched] = np.sort(np.where(takes_floor, np.floor(grid), np.ceil(grid)), axis=-1)
+        steps = lengths[shrunk, None] / num_frames
+        places[shrunk] += rng.random((len(steps), num_frames)) * steps
+    return np.minimum(places.astype(np.int64), lengths[..., None] - 1)
 
 
 def official_clips(ids: Sequence[Any], num_frames: int, stride: int, rng: Rng) -> np.ndarray:
@@ -254,13 +275,13 @@ def _all_frames(plan: WindowPlan) -> np.ndarray:
     return plan.frames(np.arange(len(plan)), np.random.default_rng(0))[1]
 
 
-def _integers(rng: Rng, high: int, size: Any = None) -> Any:
+def _integers(rng: Rng, high: Lengths, size: Any = None) -> Any:
     """Draw integers in [0, high) from either kind of generator."""
     return (rng.integers if isinstance(rng, np.random.Generator) else rng.randint)(high, size=size)
 
 
-def _check_positive(**numbers: int) -> None:
+def _check_positive(**numbers: Lengths) -> None:
     """Refuse empty sequences and meaningless sizes."""
     for name, number in numbers.items():
-        if number < 1:
-            raise ValueError(f'{name} must be at least 1, got {number}.')
+        if np.any(np.less(number, 1)):
+            raise ValueError(f'{name} must be at least 1, got {np.min(number)}.')

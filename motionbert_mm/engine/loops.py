@@ -11,8 +11,8 @@ class ResumableEpochLoop(EpochBasedTrainLoop):
     """Continue an interrupted epoch with its next batch.
 
     MMEngine's own loop starts the epoch again, so that a run resumed from a checkpoint of mid-epoch sees
-    some samples twice. Needs ``ResumableSampler`` or ``SourceBatchSampler``, which leave out what was done without
-    loading it; with the latter, epochs may differ in length.
+    some samples twice. Needs ``ResumableSampler`` or a batch sampler of this package (``EpochBatches``), which leave
+    out what was done without loading it; with the latter, epochs may differ in length.
     """
 
     @property

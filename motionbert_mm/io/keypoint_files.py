@@ -9,7 +9,14 @@ import numpy as np
 
 from motionbert_mm.geometry.filling import interpolate_gaps, without_nan
 from motionbert_mm.io.joint_order import implausible_order, plausible_skeletons
-from motionbert_mm.io.keypoint_json import DetectionFile, choose_track, place_on_frames, read_detections
+from motionbert_mm.io.keypoint_json import (
+    Detection,
+    DetectionFile,
+    NobodySeenError,
+    choose_track,
+    place_on_frames,
+    read_detections,
+)
 from motionbert_mm.io.openpose import OPENPOSE_SKELETONS, is_openpose_folder, read_openpose
 from motionbert_mm.io.plain_files import read_npy, read_npz
 from motionbert_mm.io.tracking import has_crowds, is_tracked, link_people
@@ -20,7 +27,9 @@ from motionbert_mm.structures.skeleton_table import SKELETONS
 WHOLE_BODY = {136: 'halpe26', 133: 'coco17'}
 # AlphaPose writes these; arrays of 17 joints are too ambiguous to guess.
 JSON_SKELETONS = {17: 'coco17', 26: 'halpe26', **WHOLE_BODY}
+ARRAY_SUFFIXES = ('.npy', '.npz')
 EXPECTED = 'expected keypoints as .npy, .npz, .json, or a folder of the frames that OpenPose writes'
+NOTHING_SEEN = 'every joint has confidence 0 or is NaN in every frame; expected joints that were detected'
 MAX_NORMALISED = 2.0
 # Detector scores may exceed 1 a little; coordinates in their place do so a lot.
 SCORE_RANGE = (-0.1, 10.0)
@@ -69,8 +78,9 @@ def read_keypoints(path: Union[str, Path], *, skeleton: Optional[str] = None,
     Raises:
         FileNotFoundError: there is no such file.
         KeyError: unknown skeleton; the message lists the known ones.
-        ValueError: empty, truncated or unreadable file, another number of joints, infinity, no joint in any frame,
-            coordinates that are not pixels, or joints in an order that is implausible for the skeleton.
+        NobodySeenError: no joint in any frame.
+        ValueError: empty, truncated or unreadable file, another number of joints, infinity, coordinates that are not
+            pixels, or joints in an order that is implausible for the skeleton.
     """
     path = Path(path)
     target = None if skeleton is None else get_skeleton(skeleton)
@@ -154,8 +164,23 @@ def _read_people(path: Path, skeleton: Optional[Skeleton], track: Optional[Union
 
 
 def read_detector(path: Path) -> DetectionFile:
-    """Read a JSON file of AlphaPose or in COCO style, or a folder of OpenPose."""
-    return read_openpose(path) if path.is_dir() else read_detections(path)
+    """Read a JSON file of AlphaPose or in COCO style, a folder of OpenPose, or arrays, which hold one person, 0."""
+    read = _reader_of(path)
+    if read is _read_people:
+        return read_openpose(path) if path.is_dir() else read_detections(path)
+    return _as_detections(path, read(path, None, None))
+
+
+def _as_detections(path: Path, track: KeypointTrack) -> DetectionFile:
+    """Return the frames of an array in which a joint is seen."""
+    if (np.diff(track.frame_ids) <= 0).any():
+        raise ValueError(f'{path}: frame_ids do not rise from frame to frame; expected the numbers of the images')
+    poses = np.concatenate([track.keypoints, track.confidence[..., None]], axis=-1)  # (F, J, 3)
+    seen = np.flatnonzero((track.confidence > 0).any(axis=-1))
+    if not seen.size:
+        raise NobodySeenError(f'{path}: {NOTHING_SEEN}')
+    return DetectionFile([Detection(int(track.frame_ids[row]), 0, poses[row], float(poses[row, :, 2].mean()))
+                          for row in seen], track.frame_ids)
 
 
 def name_joints(path: Path, file: DetectionFile, points: np.ndarray,
@@ -176,7 +201,8 @@ def name_joints(path: Path, file: DetectionFile, points: np.ndarray,
     """
     notes: tuple = ()
     if skeleton is None:
-        known = OPENPOSE_SKELETONS if path.is_dir() else JSON_SKELETONS
+        known = (OPENPOSE_SKELETONS if path.is_dir() else
+                 {} if path.suffix.lower() in ARRAY_SUFFIXES else JSON_SKELETONS)
         if points.shape[1] not in known:
             raise ValueError(f'{path}: {points.shape[1]} joints per person, so the skeleton cannot be guessed; name it '
                              f'({_names_with(points.shape[1]) or "none of the known ones has as many"})')
@@ -219,8 +245,7 @@ def check_numbers(path: Path, track: KeypointTrack, skeleton: Optional[Skeleton]
                          'is a coordinate, save x and y only')
     seen = track.keypoints[track.confidence > 0]
     if not seen.size:
-        raise ValueError(f'{path}: every joint has confidence 0 or is NaN in every frame; expected joints that were '
-                         'detected')
+        raise NobodySeenError(f'{path}: {NOTHING_SEEN}')
     if np.abs(seen).max() <= MAX_NORMALISED:
         raise ValueError(f'{path}: all coordinates lie between {seen.min():.3g} and {seen.max():.3g}, so they look '
                          'normalised; expected pixels: multiply by the image size, undo any centring')

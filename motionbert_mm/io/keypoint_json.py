@@ -20,6 +20,10 @@ MIN_SHARE, MAX_SPARSE_SPAN = 0.1, 300
 VISIBILITY_FLAGS = (0.0, 1.0, 2.0)
 
 
+class NobodySeenError(ValueError):
+    """A keypoint file that is whole but shows nobody."""
+
+
 @dataclass(frozen=True)
 class Detection:
     """One person in one image; ``keypoints`` is (J, 3): x, y in pixels, confidence."""
@@ -50,6 +54,7 @@ def read_detections(path: Path) -> DetectionFile:
         are NaN or null lie at 0 with confidence 0; persons without any joint are left out.
 
     Raises:
+        NobodySeenError: no detection, or none with a joint.
         ValueError: no, torn or other JSON, items without keypoints, images without a number.
     """
     content = read_json(path, 'write it again with the detector')
@@ -63,7 +68,7 @@ def read_detections(path: Path) -> DetectionFile:
                          f'style ({{"images", "annotations"}}), got {_describe(content)}; for AlphaPose leave out '
                          '--format, for others convert to an .npz with keypoints and confidence')
     if not content:
-        raise ValueError(f'{path}: holds no detection; run the detector on a video that shows a person')
+        raise NobodySeenError(f'{path}: holds no detection; run the detector on a video that shows a person')
     numbers = _frame_numbers(path, images, content)
     points = _stack_keypoints(path, content)
     # COCO keeps persons without keypoints too, all zeros.
@@ -71,7 +76,7 @@ def read_detections(path: Path) -> DetectionFile:
                             score=_score_of(item, keypoints))
                   for item, keypoints in zip(content, points) if keypoints.any()]
     if not detections:
-        raise ValueError(f'{path}: all keypoints are 0 or NaN; expected persons with keypoints in pixels')
+        raise NobodySeenError(f'{path}: all keypoints are 0 or NaN; expected persons with keypoints in pixels')
     names = categories[0].get('keypoints') if categories else None
     return DetectionFile(detections=detections, frames=np.unique(list(numbers.values())),
                          joint_names=tuple(map(str, names if isinstance(names, list) else ())))

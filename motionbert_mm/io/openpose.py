@@ -6,7 +6,7 @@ from typing import Any, Optional
 
 import numpy as np
 
-from motionbert_mm.io.keypoint_json import Detection, DetectionFile, absent_as_zero, number_in_name
+from motionbert_mm.io.keypoint_json import Detection, DetectionFile, NobodySeenError, absent_as_zero, number_in_name
 from motionbert_mm.io.plain_files import read_json
 
 # By the number of joints: BODY_25 and the older COCO model.
@@ -52,7 +52,8 @@ def read_openpose(path: Path) -> DetectionFile:
 
     Raises:
         FileNotFoundError: no JSON file in the folder.
-        ValueError: a torn file, one of another format, frames of several videos, or nobody in any frame.
+        NobodySeenError: nobody in any frame.
+        ValueError: a torn file, one of another format, or frames of several videos.
     """
     files = json_files(path)
     if not files:
@@ -71,7 +72,7 @@ def read_openpose(path: Path) -> DetectionFile:
                          'move the frames of each into a folder of its own')
     detections = [detection for frame, name in numbers.items() for detection in _read_frame(path / name, frame)]
     if not detections:
-        raise ValueError(f'{path}: nobody in any of the {len(files)} frames; expected a video that shows a person')
+        raise NobodySeenError(f'{path}: nobody in any of the {len(files)} frames; expected a video that shows a person')
     counts = sorted({len(detection.keypoints) for detection in detections})
     if len(counts) > 1:
         raise ValueError(f'{path}: frames have different numbers of joints {counts}; '

@@ -45,8 +45,8 @@ class MotionModel(BaseModel):
         self.skeleton = get_skeleton(skeleton)
         self.flip_test = flip_test
         self.backbone = build(MODELS, backbone)
-        self.neck, channels = _build_neck(neck, self.backbone.out_channels)
-        self.heads = nn.ModuleDict({name: build(MODELS, head, in_channels=channels) for name, head in heads.items()})
+        self.neck, channels, tokens = _build_neck(neck, self.backbone)
+        self.heads = nn.ModuleDict({name: _build_head(head, channels, tokens) for name, head in heads.items()})
         self.predicts = tuple(self.heads if predicts is None else predicts)
         self._check_predicts()
         self.frozen = tuple(frozen)
@@ -90,19 +90,19 @@ class MotionModel(BaseModel):
         prefix, weight = f'{meta["source"]}.' if 'source' in meta else '', meta.get('loss_weight', 1.0)
         return _absorb_absent({
             f'{prefix}{name}.{key}': weight * value for name, head in self.heads.items()
-            for key, value in head.loss(_choose(features, head.source, name), data_samples).items()})
+            for key, value in head.loss(self._features_of(name, features, inputs.shape[1]), data_samples).items()})
 
     def predict(self, inputs: Tensor, data_samples: MotionSample) -> list[MotionSample]:
         """Return one sample per element of the batch, with the metainfo of ``data_samples``.
 
         Samples of centre-frame heads have that frame only, in ``frame_ids`` too.
         """
-        mask, flip = folded_mask(data_samples), list(self.skeleton.flip_indices)
-        passes = [self.run_heads(self.extract_features(inputs, mask))]
+        mask, flip, persons = folded_mask(data_samples), list(self.skeleton.flip_indices), inputs.shape[1]
+        passes = [self.run_heads(self.extract_features(inputs, mask), num_persons=persons)]
         if self.flip_test:
             # The mask is mirrored with the pose, so that a joint hidden on one side does not show on the other.
             mirrored, mask = mirror_inputs(inputs, flip), None if mask is None else mask[..., flip]
-            passes.append(self.run_heads(self.extract_features(mirrored, mask)))
+            passes.append(self.run_heads(self.extract_features(mirrored, mask), num_persons=persons))
         return self._make_samples(passes, inputs.shape[:2], data_samples)
 
     @property
@@ -142,7 +142,7 @@ class MotionModel(BaseModel):
 
     def _make_samples(self, passes: Sequence[dict], shape: Sequence[int],
                       data_samples: MotionSample) -> list[MotionSample]:
-        """Average the outputs (B * M, ...) of the plain and the mirrored pass; decode them, ``shape`` being (B, M)."""
+        """Average the outputs of the plain and the mirrored pass; decode them, ``shape`` being (B, M)."""
         outputs, flip = passes[0], list(self.skeleton.flip_indices)
         if len(passes) > 1:
             outputs = {name: self.heads[name].average_mirrored(outputs[name], passes[1][name], flip)
@@ -152,7 +152,9 @@ class MotionModel(BaseModel):
         if self.predicts_centre and 'frame_ids' in batch.metainfo:
             batch.set_metainfo(dict(frame_ids=[ids[len(ids) // 2:][:1] for ids in batch.metainfo['frame_ids']]))
         for name in self.predicts:
-            fields = self.heads[name].decode(outputs[name].unflatten(0, tuple(shape)), data_samples)
+            joined = self.heads[name].joins_persons
+            output = outputs[name] if joined else outputs[name].unflatten(0, tuple(shape))
+            fields = self.heads[name].decode(output, data_samples)
             twice = sorted(set(fields) & set(batch.keys()))
             if twice:
                 raise ValueError(f'the heads {", ".join(self.predicts)} all predict {", ".join(twice)}; name one of '
@@ -160,15 +162,23 @@ class MotionModel(BaseModel):
             batch.set_data(fields)
         return batch.unbind()
 
-    def run_heads(self, features: Features, names: Optional[Iterable[str]] = None) -> dict[str, Tensor]:
+    def run_heads(self, features: Features, names: Optional[Iterable[str]] = None, *,
+                  num_persons: int = 1) -> dict[str, Tensor]:
         """Return the outputs, in normalised units, of the heads that predict, or of those named.
 
         Args:
             features: of ``extract_features``.
             names: of heads.
+            num_persons: M. Heads with ``joins_persons`` give one output for a sample (B, ...), others (B * M, ...).
         """
-        return {name: self.heads[name](_choose(features, self.heads[name].source, name))
+        return {name: self.heads[name](self._features_of(name, features, num_persons))
                 for name in (self.predicts if names is None else names)}
+
+    def _features_of(self, name: str, features: Features, num_persons: int) -> Tensor:
+        """Return the features that a head reads, (B * M, T', J', D), or (B, M, T', J', D) if it joins persons."""
+        head = self.heads[name]
+        chosen = _choose(features, head.source, name)
+        return chosen.unflatten(0, (-1, num_persons)) if head.joins_persons else chosen
 
     def _check_predicts(self) -> None:
         unknown = sorted(set(self.predicts) - set(self.heads))
@@ -200,13 +210,21 @@ class MotionModel(BaseModel):
         return self
 
 
-def _build_neck(neck: Union[dict, Sequence[dict], None], channels: int) -> tuple[nn.Module, int]:
-    """Build a neck or a row of necks behind features of some channels; return it and the channels it gives."""
-    necks = []
+def _build_neck(neck: Union[dict, Sequence[dict], None], backbone: nn.Module) -> tuple[nn.Module, int, int]:
+    """Build a neck or a row of necks behind a backbone; return it, and the channels and tokens of a frame it gives."""
+    necks, channels, tokens = [], backbone.out_channels, getattr(backbone, 'num_tokens', backbone.num_joints)
     for config in [neck] if isinstance(neck, Mapping) else neck or ():
         necks.append(build(MODELS, config, in_channels=channels))
-        channels = necks[-1].out_channels
-    return (necks[0] if isinstance(neck, Mapping) else NeckChain(*necks)), channels
+        channels, tokens = necks[-1].out_channels, getattr(necks[-1], 'num_tokens', tokens)
+    return (necks[0] if isinstance(neck, Mapping) else NeckChain(*necks)), channels, tokens
+
+
+def _build_head(head: dict, channels: int, tokens: int) -> nn.Module:
+    """Build a head behind features of some channels and, where it joins them, some tokens of a frame."""
+    kind = head.get('type')
+    kind = MODELS.get(kind) if isinstance(kind, str) else kind
+    reads_tokens = getattr(kind, 'joins_persons', False)
+    return build(MODELS, head, in_channels=channels, **(dict(num_tokens=tokens) if reads_tokens else {}))
 
 
 class NeckChain(nn.Sequential):

@@ -37,6 +37,8 @@ class MotionSample(BaseDataElement):
     smpl_betas     (M, T, 10)        SMPL shape coefficients
     vertices       (M, T, V, 3)      millimetres, camera frame
     label          ()                class index
+    label_2        ()                class index of the other sample of a mixture (MixUp)
+    label_share    ()                0..1: share of ``label`` in the mixture
     scores         (K,)              class scores
     embedding      (D,)              unit norm
     ============== ================= =====================================================================

@@ -183,6 +183,22 @@ def add_axes(figure: Figure, left: float, bottom: float, width: float, height: f
     return figure.add_axes((left / total_width, bottom / total_height, width / total_width, height / total_height))
 
 
+def add_pixel_axes(figure: Figure, left: float, bottom: float, width: float, height: float,
+                   points: np.ndarray) -> Axes:
+    """Add axes at a place in inches for a part of an image that holds all points (..., 2) px."""
+    points = points.reshape(-1, 2)
+    low, high = points.min(axis=0), points.max(axis=0)
+    centre, half = (low + high) / 2, 0.54 * np.maximum(high - low, 2.0)
+    half_height = max(half[1], half[0] * height / width)
+    half_width = half_height * width / height
+    axes = add_axes(figure, left, bottom, width, height)
+    style_axes(axes, (centre[0] - half_width, centre[0] + half_width),
+               (centre[1] + half_height, centre[1] - half_height), step=nice_step(2 * half_width))
+    axes.set_xlabel('x (px)', fontsize=8, color=TEXT)
+    axes.set_ylabel('y (px)', fontsize=8, color=TEXT, labelpad=0)
+    return axes
+
+
 def padded_range(values: np.ndarray, margin: float = 0.08, least: float = 1.0) -> tuple:
     """Return (low, high) around all values with a margin relative to their span."""
     low, high = float(values.min()), float(values.max())

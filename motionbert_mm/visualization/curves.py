@@ -21,7 +21,7 @@ LINE_COLORS = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#56B4E9', '#E69F00')
 # What MMEngine logs beside losses and metrics.
 BOOKKEEPING = ('lr', 'base_lr', 'momentum', 'time', 'data_time', 'memory', 'eta', 'epoch', 'iter', 'step', 'grad_norm')
 # Metrics of which more is better; all others are errors.
-SCORE = re.compile(r'pck|auc|accuracy|\bacc\b|top\d|recall|\bmap\b', re.IGNORECASE)
+SCORE = re.compile(r'pck|auc|accuracy|\bacc\b|top\d|mean_class|recall|\bmap\b', re.IGNORECASE)
 
 
 class Band(NamedTuple):

@@ -11,6 +11,7 @@ from PIL import Image
 
 from motionbert_mm.registry import MODELS, build
 from tests.apis.test_centre_lifting import PSTMO
+from tests.apis.test_labelling import ACTION_MODEL, EMBEDDING_MODEL, save
 from tests.apis.test_missing import MASKED
 from tests.generated import TINY_MODEL
 from tests.io.body import walk_2d
@@ -74,6 +75,7 @@ def run(tool, checkpoint, tmp_path, monkeypatch, capsys):
 def no_pictures(tool, monkeypatch):
     monkeypatch.setattr(tool, 'draw_strip', lambda *args, **kwargs: None)
     monkeypatch.setattr(tool, 'animate', lambda *args, **kwargs: None)
+    monkeypatch.setattr(tool, 'animate_labels', lambda *args, **kwargs: None)
 
 
 @pytest.fixture
@@ -241,3 +243,149 @@ def test_missing_and_torn_files_are_named(run, walk_file, checkpoint, tmp_path):
         keypoints = kwargs.pop('keypoints', walk_file)
         code, _, err = run(keypoints, '--skeleton', 'coco17', **kwargs)
         assert code == 2 and message in err and err.count('\n') == 1
+
+
+@pytest.fixture(scope='module')
+def action_checkpoint(tmp_path_factory):
+    return save(tmp_path_factory.mktemp('checkpoints') / 'action.pth', ACTION_MODEL, window_seconds=1.0, fps=25.0,
+                classes=['walk', 'wave', 'squat'], num_persons=2)
+
+
+def people_file(path, **tracks):
+    """AlphaPose results; name of a track -> (points (F, J, 2), number of its first frame, confidence)."""
+    items = [dict(image_id=f'{first + row}.jpg', idx=name, score=1.0,
+                  keypoints=np.concatenate([pose, np.full((len(pose), 1), sure)], -1).reshape(-1).tolist())
+             for name, (points, first, sure) in tracks.items() for row, pose in enumerate(points)]
+    path.write_text(json.dumps(items))
+    return path
+
+
+@pytest.fixture
+def two_people(tmp_path):
+    walker = walk_2d('coco17', 60)
+    return people_file(tmp_path / 'party.json', a=(walker, 0, 0.9), b=(walker[:30] * 0.5 + 300, 20, 0.8))
+
+
+def check_segments(person, fps, first, last):
+    """The segments of somebody who is always there cover all frames in order, in both reckonings of time."""
+    segments = person['segments']
+    assert segments[0]['start_frame'] == first and segments[-1]['end_frame'] == last
+    for before, after in zip(segments, segments[1:]):
+        assert after['start_frame'] == before['end_frame'] + 1 and after['start'] == before['end']
+    for segment in segments:
+        assert segment['start'] == pytest.approx(segment['start_frame'] / fps, abs=1e-3)
+        assert segment['end'] == pytest.approx((segment['end_frame'] + 1) / fps, abs=1e-3)
+
+
+def test_an_action_model_labels_everybody(run, action_checkpoint, two_people, tmp_path):
+    code, out, _ = run(two_people, '--fps', '25', checkpoint=action_checkpoint)
+    assert code == 0
+    assert sorted(os.listdir(tmp_path / 'out')) == ['party_actions.gif', 'party_actions.json', 'party_scores.npz']
+    content = json.loads((tmp_path / 'out' / 'party_actions.json').read_text())
+    assert (content['classes'], content['fps'], content['window_seconds']) == (['walk', 'wave', 'squat'], 25.0, 1.0)
+    assert [(person['track'], person['frames']) for person in content['persons']] == [('a', [0, 59]), ('b', [20, 49])]
+    for person in content['persons']:
+        check_segments(person, 25.0, *person['frames'])
+        assert sum(entry['score'] for entry in person['top']) == pytest.approx(1, abs=1e-3)
+        assert person['top'][0]['score'] == max(entry['score'] for entry in person['top'])
+        for segment in person['segments']:
+            line = f'{segment["start"]:8.2f} s to {segment["end"]:8.2f} s  {segment["label"]}'
+            assert line in out and f'{segment["score"]:.2f}' in out
+    with np.load(tmp_path / 'out' / 'party_scores.npz', allow_pickle=False) as file:
+        assert file['scores'].shape == (90, 3) and list(file['classes']) == content['classes']
+        np.testing.assert_array_equal(file['frame_ids'][file['track'] == 'b'], np.arange(20, 50))
+        overall = file['scores'][file['track'] == 'b'].mean(axis=0)
+    best = content['persons'][1]['top'][0]
+    assert content['classes'][int(overall.argmax())] == best['label']
+    assert best['score'] == pytest.approx(overall.max(), abs=1e-4)
+    assert Image.open(tmp_path / 'out' / 'party_actions.gif').n_frames == 60
+
+
+def test_one_person_can_be_labelled(run, action_checkpoint, two_people, tmp_path):
+    code, out, _ = run(two_people, '--track', 'b', '--no-animation', checkpoint=action_checkpoint)
+    assert code == 0 and 'track a' not in out
+    content = json.loads((tmp_path / 'out' / 'party_actions.json').read_text())
+    assert [person['track'] for person in content['persons']] == ['b']
+    assert sorted(os.listdir(tmp_path / 'out')) == ['party_actions.json', 'party_scores.npz']
+
+
+def test_a_pair_is_labelled_together_and_a_third_person_left_out(run, action_checkpoint, tmp_path):
+    walker = walk_2d('coco17', 60)
+    path = people_file(tmp_path / 'three.json', a=(walker[:20], 0, 0.9), b=(walker * 0.5 + 300, 5, 0.8),
+                       c=(walker[:40] * 0.5, 30, 0.7))
+    code, out, _ = run(path, '--together', checkpoint=action_checkpoint)
+    assert code == 0 and 'note: tracks b and c: 3 persons for a model of 2: took the 2 seen most' in out
+    (pair,) = json.loads((tmp_path / 'out' / 'three_actions.json').read_text())['persons']
+    assert pair['track'] == ['b', 'c'] and pair['frames'] == [0, 69]
+    assert pair['segments'][0]['start_frame'] == 5 and pair['segments'][-1]['end_frame'] == 69
+    assert Image.open(tmp_path / 'out' / 'three_actions.gif').n_frames == 65 // 2 + 1  # 30 fps, shown at half
+
+
+def test_times_count_from_frame_0_of_the_file(run, action_checkpoint, tmp_path, no_pictures):
+    np.savez(tmp_path / 'late.npz', keypoints=walk_2d('coco17', 60), frame_ids=np.arange(1000, 1120, 2))
+    code, out, _ = run(tmp_path / 'late.npz', '--skeleton', 'coco17', '--fps', '10', checkpoint=action_checkpoint)
+    assert code == 0 and 'give the frame rate of the images, not of the video' in out
+    (person,) = json.loads((tmp_path / 'out' / 'late_actions.json').read_text())['persons']
+    assert person['frames'] == [1000, 1118]
+    assert person['segments'][0]['start'] == 50.0 and person['segments'][-1]['end'] == 56.0
+
+
+def test_segments_follow_the_options_of_the_command_line(run, action_checkpoint, two_people, tmp_path, no_pictures):
+    code, out, _ = run(two_people, '--threshold', '1', '--min-seconds', '0.1', '--step', '0.1', '--window-seconds',
+                       '0.5', '--no-animation', checkpoint=action_checkpoint)
+    content = json.loads((tmp_path / 'out' / 'party_actions.json').read_text())
+    assert code == 0 and content['window_seconds'] == 0.5 and 'windows of 0.5 s' in out
+    assert {segment['label'] for person in content['persons'] for segment in person['segments']} == {'unknown'}
+
+
+def test_somebody_never_seen_is_left_out_with_a_note(run, action_checkpoint, tmp_path, no_pictures):
+    walker = walk_2d('coco17', 20)
+    path = people_file(tmp_path / 'a.json', a=(walker, 0, 0.9), ghost=(walker, 0, 0.0))
+    code, out, _ = run(path, checkpoint=action_checkpoint)
+    assert code == 0 and 'note: left out 1, never seen' in out and 'track ghost' not in out
+    code, _, err = run(people_file(tmp_path / 'b.json', ghost=(walker, 0, 0.0)), checkpoint=action_checkpoint)
+    assert code == 2 and 'every joint has confidence 0' in err and err.count('\n') == 1
+
+
+def test_few_frames_are_labelled_with_a_note(run, action_checkpoint, tmp_path, no_pictures):
+    path = people_file(tmp_path / 'short.json', a=(walk_2d('coco17', 3), 0, 0.9))
+    code, out, _ = run(path, checkpoint=action_checkpoint)
+    assert code == 0 and 'note: track a: only 3 frames: a label of so few is unsure' in out
+
+
+def test_a_crowd_is_labelled_and_the_animation_shows_those_seen_most(run, action_checkpoint, tmp_path):
+    walker = walk_2d('coco17', 20) * 0.5
+    tracks = {f'p{place}': (walker[:20 - place] + [40 * place, 0], 0, 0.9) for place in range(9)}
+    code, out, _ = run(people_file(tmp_path / 'crowd.json', **tracks), checkpoint=action_checkpoint)
+    assert code == 0 and 'note: the animation shows the 8 people who are seen most' in out
+    assert len(json.loads((tmp_path / 'out' / 'crowd_actions.json').read_text())['persons']) == 9
+
+
+@pytest.mark.parametrize('options, message', [
+    (('--missing', 'model', '--no-tta'), '--missing and --no-tta are not for an action model as'),
+    (('--dilation', '2'), '--dilation is not for an action model'),
+    (('--skeleton', 'coco'), "unknown skeleton 'coco'"),
+    (('--track', 'z'), 'no track z; tracks here: a (60 frames), b (30 frames)'),
+    (('--track', 'a', '--together'), 'leave --track out'),
+    (('--step', '0'), '--step must be positive'), (('--window-seconds', 'nan'), '--window-seconds must be positive'),
+    (('--min-seconds', '-1'), '--min-seconds must be 0 or more'), (('--threshold', '50'), '--threshold is a probab'),
+    (('--image-size', '100', '90'), 'lie outside the image'),
+])
+def test_errors_of_labelling_are_one_line_and_code_2(run, action_checkpoint, two_people, tmp_path, options, message):
+    code, _, err = run(two_people, *options, checkpoint=action_checkpoint)
+    assert code == 2 and message in err
+    assert err.count('\n') == 1 and not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize('options', [('--together',), ('--step', '1'), ('--threshold', '0.5'), ('--min-seconds', '0'),
+                                     ('--window-seconds', '2')])
+def test_a_lifter_refuses_options_of_labelling(run, walk_file, tmp_path, options):
+    code, _, err = run(walk_file, '--skeleton', 'coco17', *options)
+    assert code == 2 and f'{options[0]} is not for a lifter as' in err and err.count('\n') == 1
+    assert not (tmp_path / 'out').exists()
+
+
+def test_an_embedding_is_refused_with_what_reads_it(run, two_people, tmp_path):
+    checkpoint = save(tmp_path / 'embed.pth', EMBEDDING_MODEL, window_seconds=1.0)
+    code, _, err = run(two_people, checkpoint=checkpoint)
+    assert code == 2 and 'embed.pth holds a model that predicts embeddings' in err and 'tools/test.py' in err

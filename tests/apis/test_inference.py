@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from motionbert_mm.apis.inference import Lifter, WindowBlend
+from motionbert_mm.apis.blending import WindowBlend
+from motionbert_mm.apis.inference import Lifter
 from motionbert_mm.datasets.windows import sliding_windows
 from motionbert_mm.registry import MODELS, build
 from motionbert_mm.structures import MotionSample

@@ -37,7 +37,8 @@ def save(path, model, description=None, **entries):
 def test_a_checkpoint_describes_its_model(model, tmp_path):
     loaded, info = load_model(save(tmp_path / 'model.pth', model), 'cpu')
     assert info == dict(skeleton='h36m', num_frames=9, dilation=1, input=PIPELINE[:1], input_3d=[],
-                        mask=[], trained_mask=None)
+                        action=PIPELINE[:1], mask=[], trained_mask=None, classes=None, fps=None, num_persons=None,
+                        window_seconds=None)
     assert not loaded.training
     inputs = torch.randn(2, 1, 9, 17, 3)
     torch.testing.assert_close(loaded(inputs), model.eval()(inputs), rtol=0, atol=0)
@@ -158,3 +159,11 @@ def test_weights_of_another_architecture_are_refused(model, tmp_path):
         load_weights(model, deeper.state_dict(), 'new.pth')
     before = {key: value.clone() for key, value in model.state_dict().items()}
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+def test_the_steps_of_an_action_model_keep_their_order(model, tmp_path):
+    names = ['AssociatePersons', 'ConvertSkeleton', 'NormalizeCoords', 'ZeroMissing']
+    pipeline = [dict(type=name, target='h36m') if name == 'ConvertSkeleton' else dict(type=name) for name in names]
+    described = dict(pipeline=[*pipeline, dict(type='PackInputs')])
+    _, info = load_model(save(tmp_path / 'model.pth', model, described), 'cpu')
+    assert info['action'] == pipeline and info['input'] == pipeline[2:3]

@@ -13,7 +13,7 @@ from motionbert_mm.datasets.motion_store import MotionStoreWriter
 from motionbert_mm.datasets.pose_files import PoseSequence
 from tests import h36m_files, stand_ins
 from tests import mpi_inf_3dhp_files as dhp_files
-from tests.io.body import walk_2d
+from tests.io.body import walk, walk_2d
 from tests.io.openpose import write_openpose
 from tests.smplh_files import make_motion, write_motion
 from tests.track_files import write_packed, write_posetrack, write_track_folder
@@ -401,7 +401,7 @@ def write_store(path, skeleton='h36m', fps=30.0, size=(1000, 1000), **arrays):
     (dict(skeleton='coco17'), 'keypoints_2d: order: not that of coco17'),
     (dict(skeleton='halpe26'), 'keypoints_2d: (120, 17, 2), halpe26 has 26 joints'),
     (dict(size=(200, 300)), 'keypoints_2d: image: 100% of the joints lie outside it'),
-    (dict(keypoints_3d=stand_ins.walk('h36m', 20) / 1000), 'keypoints_3d: unit: a leg is 0.84 long'),
+    (dict(keypoints_3d=walk('h36m', 20) / 1000), 'keypoints_3d: unit: a leg is 0.84 long'),
     (dict(detected_confidence=np.full((20, 17), 1.5)), 'detected_confidence: from 1.5 to 1.5'),
 ])
 def test_store_defects(tmp_path, options, expected):

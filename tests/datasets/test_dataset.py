@@ -51,7 +51,8 @@ def test_windows_are_those_of_the_store(tiny_store):
         np.testing.assert_array_equal(batch['keypoints_3d'][place, 0], store.arrays['keypoints_3d'][rows])
         np.testing.assert_array_equal(batch['image_size'][place], clips[name].image_size)
         assert batch['action'][place] == clips[name].action and batch['camera_id'][place] == clips[name].camera
-        assert batch['label'][place] == clips[name].label and batch['text'][place] == list(clips[name].text)
+        assert batch['label'][place] == dataset.classes.index(clips[name].action)
+        assert batch['text'][place] == list(clips[name].text)
     assert batch['visible'].all() and batch['skeleton'] == 'h36m'
     assert set(batch['sample_id']) == set(clips)
 
@@ -113,7 +114,8 @@ def test_clips_are_chosen_by_patterns(tiny_store, include, exclude, expected):
     dataset = make_dataset(tiny_store, include=include, exclude=exclude)
     names = {name.split('#')[0] for index in range(len(dataset)) for name in [dataset[index]['metainfo']['sample_id']]}
     assert names == expected
-    assert dataset.metainfo == dict(skeleton='h36m', fps=30.0, num_clips=2 * len(expected))
+    assert dataset.metainfo == dict(skeleton='h36m', fps=30.0, num_clips=2 * len(expected), classes=('walk', 'wave'),
+                                    num_persons=1, window_seconds=pytest.approx(9 / 30.0))
 
 
 def frames_used(dataset):

@@ -15,22 +15,27 @@ NAMES = sorted(name for name, entry in DATASETS.module_dict.items() if issubclas
 
 
 @pytest.fixture(params=NAMES)
-def dataset(request, tiny_store, tmp_path):
-    return build(DATASETS, dict(type=request.param, **arguments(request.param, store=tiny_store, tmp=tmp_path)))
+def dataset(request, tiny_store, tiny_pyskl, tmp_path):
+    row = arguments(request.param, store=tiny_store, pyskl=tiny_pyskl, tmp=tmp_path)
+    return build(DATASETS, dict(type=request.param, **row))
 
 
 def test_batches_have_the_canonical_fields(dataset):
     assert len(dataset) > 1
     batch, skeleton = dataset.__getitems__([1, 0]), get_skeleton(dataset.metainfo['skeleton'])
     axes = (2, dataset.num_persons, dataset.windows.num_frames, skeleton.num_joints)
+    has_3d = 'keypoints_3d' in dataset.targets
     for name, channels in FIELDS.items():
+        if name in ('keypoints_3d', 'target_3d') and not has_3d:
+            assert name not in batch
+            continue
         assert batch[name].shape == (*axes, channels) and batch[name].dtype == np.float32
         assert np.isfinite(batch[name]).all()
     assert batch['confidence'].shape == axes and 0 <= batch['confidence'].min() <= batch['confidence'].max() <= 1
     assert batch['visible'].shape == axes and batch['visible'].dtype == bool
     assert batch['frame_ids'].shape == (2, dataset.windows.num_frames)
     assert batch['skeleton'] == skeleton.name and len(batch['sample_id']) == len(batch['action']) == 2
-    assert (batch['keypoints_3d'][..., 2] > 0).all()  # in front of the camera
+    assert not has_3d or (batch['keypoints_3d'][..., 2] > 0).all()  # in front of the camera
 
 
 def test_a_batch_is_a_function_of_its_indices(dataset):

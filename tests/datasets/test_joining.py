@@ -209,7 +209,8 @@ def test_a_joined_data_set_is_a_source_of_a_mixed_one(stores):
         assert samples['data_samples'].source == name and len(set(samples['data_samples'].action)) > 2
         expected = part.__getitems__(shuffled(part))
         np.testing.assert_array_equal(samples['inputs'], expected['inputs'])
-    assert mixed.metainfo['lift']['mocap'] == dict(skeleton='h36m', fps=30.0, num_clips=2)
+    assert mixed.metainfo['lift']['mocap'] == dict(skeleton='h36m', fps=30.0, num_clips=2, classes=('move',),
+                                                   num_persons=1, window_seconds=pytest.approx(9 / 30.0))
     drawn = load_epoch(loader_config(dict(type='MixedDataset', datasets=tasks),
                                      batch_sampler=dict(type='SourceBatchSampler', order='cycle')))
     assert [inputs.shape[-1] for _, inputs in drawn] == len(drawn) // 2 * [3, 4]

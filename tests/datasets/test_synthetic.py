@@ -257,7 +257,7 @@ def test_store_holds_every_clip_from_four_cameras(store):
     assert len(store.clips) == 48 and store.skeleton == 'h36m' and store.fps == 30
     assert {clip.action for clip in store.clips} == set(ACTIONS)
     assert len({clip.camera for clip in store.clips}) == 4
-    assert store.info['actions'] == list(ACTIONS) and store.info['seed'] == 2
+    assert store.info['classes'] == list(ACTIONS) and store.info['seed'] == 2
     clip = store.clips[4 * 6]
     assert clip.text == (generate_clip(6, num_frames=30, seed=2).text,) and clip.label == 6
 

@@ -273,8 +273,18 @@ def test_pack_keeps_what_is_asked_for(batch):
 TRANSFORMS.import_from_location()
 
 
+def two_detected(batch):
+    """Every sample with a second person, who does the same backwards, and without 3D truth."""
+    pairs = {name: np.concatenate([batch[name], batch[name][:, :, ::-1]], axis=1)
+             for name in ('keypoints_2d', 'confidence', 'visible')}
+    return dict({name: value for name, value in batch.items() if name not in ('keypoints_3d', 'smpl_pose')}, **pairs,
+                skeleton='coco17')
+
+
 def normalised(batch, name):
-    """The batch as a transform may find it; most come before or without 3D targets, one before the inputs are made."""
+    """The batch as a transform may find it; most come before or without 3D targets, some before inputs are made."""
+    if name in ('AssociatePersons', 'OfficialActionPose', 'RandomMove', 'SpliceClips'):
+        return two_detected(batch)
     if name == 'AugmentPose':
         return {key: value for key, value in batch.items() if key != 'smpl_pose'}
     return NormalizeCoords(target='root_relative' if name == 'Take3DInputs' else None)(batch, rng())

@@ -91,12 +91,14 @@ def test_jitter_starts_up_to_a_stride_later_and_stays_inside():
 
 def test_windows_of_whole_clips_are_drawn_from_the_generator():
     for kind, pick in (('uniform', windows.uniform_indices), ('resample', windows.resample_indices)):
-        plan = WindowPlan(LENGTHS, num_frames=9, kind=kind)
+        plan = WindowPlan(LENGTHS, num_frames=9, kind=kind, jitter=True)
         assert len(plan) == len(LENGTHS)
         _, frames, inside = all_frames(plan, np.random.default_rng(3))
         rng = np.random.default_rng(3)
         np.testing.assert_array_equal(frames, np.stack([pick(length, 9, rng) for length in LENGTHS]))
         assert inside.all()
+        fixed = all_frames(WindowPlan(LENGTHS, num_frames=9, kind=kind), rng)[1]
+        np.testing.assert_array_equal(fixed, np.stack([pick(length, 9) for length in LENGTHS]))
 
 
 @pytest.mark.parametrize('lengths', [LENGTHS, [61, *LENGTHS, 5], [3, 4, 1, 2]])

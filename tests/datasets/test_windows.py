@@ -76,6 +76,35 @@ def test_as_many_frames_as_wanted_are_kept():
     assert windows.resample_indices(9, 9).tolist() == list(range(9))
 
 
+@pytest.mark.parametrize('sample, options', [(windows.uniform_indices, {}), (windows.resample_indices, {}),
+                                             (windows.resample_indices, dict(replay=True))])
+def test_many_lengths_give_the_rows_of_each(sample, options):
+    lengths = np.array([30, 2, 9, 1, 13, 8])
+    rows = sample(lengths, 9, **options)
+    assert rows.shape == (6, 9) and rows.dtype == np.int64
+    np.testing.assert_array_equal(rows, [sample(length, 9, **options) for length in lengths])
+    assert sample(lengths[:0], 9, np.random.default_rng(0), **options).shape == (0, 9)
+
+
+@pytest.mark.parametrize('make_rng', RNGS)
+@pytest.mark.parametrize('sample, order', [(windows.uniform_indices, [0, 1, 2, 3, 4, 5]),
+                                           (windows.resample_indices, [1, 3, 5, 0, 2, 4])])
+def test_many_lengths_draw_like_one_after_the_other(make_rng, sample, order):
+    lengths = np.array([30, 2, 9, 1, 13, 8])
+    rows, rng = sample(lengths, 9, make_rng(4)), make_rng(4)
+    # Resampling draws for those that are stretched first.
+    for place in order:
+        np.testing.assert_array_equal(rows[place], sample(lengths[place], 9, rng))
+
+
+def test_equal_lengths_are_drawn_independently():
+    for sample, options in ((windows.uniform_indices, {}), (windows.resample_indices, {}),
+                            (windows.resample_indices, dict(replay=True))):
+        rows = sample(np.array([40] * 6), 9, np.random.default_rng(0), **options)
+        assert len({tuple(row) for row in rows.tolist()}) == 6
+        assert (rows >= 0).all() and (rows < 40).all()
+
+
 def test_replay_keeps_the_speed():
     assert windows.resample_indices(3, 8, replay=True).tolist() == [0, 1, 2, 0, 1, 2, 0, 1]
     run = windows.resample_indices(50, 8, np.random.default_rng(0), replay=True)
@@ -102,6 +131,8 @@ def test_official_clips_stretch_an_id_once_only():
     (lambda: windows.sliding_windows(9, 9, 1, 'wrap'), "'wrap'"),
     (lambda: windows.centre_windows(9, 0), 'num_frames must be at least 1, got 0'),
     (lambda: windows.resample_indices(0, 9), 'length must be at least 1, got 0'),
+    (lambda: windows.resample_indices(np.array([3, 0, 5]), 9), 'length must be at least 1, got 0'),
+    (lambda: windows.uniform_indices(np.array([3, -2, 0]), 9), 'length must be at least 1, got -2'),
     (lambda: windows.official_clips([], 9, 1, np.random.default_rng(0)), 'length must be at least 1, got 0'),
 ])
 def test_meaningless_numbers_are_refused(call, message):

@@ -11,13 +11,13 @@ from motionbert_mm.checkpoints.load import META_KEY, load_model
 from motionbert_mm.checkpoints.plain import to_plain
 from motionbert_mm.datasets.base import MotionDataset
 from motionbert_mm.engine.hooks import PlainCheckpointHook, StepSeedHook
-from motionbert_mm.registry import MODELS, build
+from motionbert_mm.registry import DATASETS, MODELS, build
 from tests.generated import make_config
 
 
 def make_runner(model, config=None, resume=False):
     """What the hook reads of a Runner."""
-    return SimpleNamespace(model=model, cfg=config, _resume=resume)
+    return SimpleNamespace(model=model, cfg=config, _resume=resume, train_dataloader=None)
 
 
 @pytest.fixture
@@ -57,12 +57,15 @@ def test_a_checkpoint_says_what_it_is(checkpoint, tiny_store, tmp_path):
     config = make_config(tiny_store)
     model = build(MODELS, config.model.to_dict())
     checkpoint['state_dict'] = model.state_dict()
-    PlainCheckpointHook().before_save_checkpoint(make_runner(model, config), checkpoint)
-    assert set(checkpoint['meta'][META_KEY]) == {'model', 'window', 'pipeline', 'trained_mask'}
+    runner = make_runner(model, config)
+    runner.train_dataloader = SimpleNamespace(dataset=build(DATASETS, config.train_dataloader.dataset.to_dict()))
+    facts = dict(classes=['walk', 'wave'], fps=30.0, num_persons=1, window_seconds=pytest.approx(9 / 30))
+    PlainCheckpointHook().before_save_checkpoint(runner, checkpoint)
+    assert set(checkpoint['meta'][META_KEY]) == {'model', 'window', 'pipeline', 'trained_mask', *facts}
     torch.save(checkpoint, tmp_path / 'model.pth')
     loaded, info = load_model(tmp_path / 'model.pth', 'cpu')
     assert info == dict(skeleton='h36m', num_frames=9, dilation=1, input=[dict(type='NormalizeCoords')], input_3d=[],
-                        mask=[], trained_mask=[])
+                        action=[dict(type='NormalizeCoords')], mask=[], trained_mask=[], **facts)
     assert torch.equal(loaded.neck.fc.weight, model.neck.fc.weight)
 
 

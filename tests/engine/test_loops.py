@@ -67,3 +67,18 @@ def test_a_sampler_that_cannot_skip_is_named(whole_run, tiny_store, tmp_path):
                          **{'train_dataloader.sampler.type': 'DefaultSampler'})
     with pytest.raises(TypeError, match='DefaultSampler cannot start in the middle of an epoch; .*ResumableSampler'):
         runner.train()
+
+
+def test_a_run_on_class_pairs_resumes_in_the_middle_of_an_epoch(tiny_store, tmp_path):
+    pairs = {'train_dataloader.batch_sampler': dict(type='ClassPairSampler'), 'train_dataloader.batch_size': 4,
+             'train_dataloader.dataset.window.stride': 16}
+    whole = make_runner(tiny_store, tmp_path / 'whole', **pairs)
+    whole.train()
+    assert (whole.iter, whole.epoch) == (8, 2)
+    resumed = make_runner(tiny_store, tmp_path / 'resumed', resume=True,
+                          load_from=str(tmp_path / 'whole' / 'iter_6.pth'), **pairs)
+    resumed.train()
+    assert (resumed.iter, resumed.epoch) == (8, 2)
+    expected, before = whole.model.state_dict(), load(tmp_path / 'whole' / 'iter_6.pth')['state_dict']
+    assert all(torch.equal(value, expected[key]) for key, value in resumed.model.state_dict().items())
+    assert not torch.equal(before['neck.fc.weight'], expected['neck.fc.weight'])

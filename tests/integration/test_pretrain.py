@@ -65,7 +65,9 @@ def test_the_pretrained_checkpoint_lifts_without_its_config(pretrained):
     _, checkpoint = pretrained
     model, info = load_model(checkpoint, 'cpu')
     assert info == dict(skeleton='h36m', num_frames=9, dilation=1, input=[dict(type='NormalizeCoords')], input_3d=[],
-                        mask=[], trained_mask=[dict(type='SampleMask', joint_ratio=0.1, frame_ratio=0.1)] * 2)
+                        mask=[], trained_mask=[dict(type='SampleMask', joint_ratio=0.1, frame_ratio=0.1)] * 2,
+                        action=[dict(type='NormalizeCoords')],
+                        **dict.fromkeys(('classes', 'fps', 'num_persons', 'window_seconds')))
     assert load(checkpoint)['meta']['iter'] == 3 + 7 + 7
     assert all(value.isfinite().all() for value in model.state_dict().values())
 

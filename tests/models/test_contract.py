@@ -19,6 +19,7 @@ LAYOUTS = {'JointsToFrame': (FRAMES, 1), 'PSTMOEncoder': (FRAMES, 1), 'MPMEncode
 READ_FRAMES = ('FramePoseHead', 'FrameToJoints', 'MaskedPoseHead', 'RefinedPoseHead', 'RestoreFrames',
                'StridedReduction')
 READ_CENTRE = ('RefinedPoseHead',)
+PERSONS = 2  # of the heads that read all persons of a sample at once
 
 
 def registered(kind):
@@ -53,7 +54,8 @@ def tokens_of(name):
 
 
 def features_for(name):
-    return example(1 if name in READ_CENTRE else FRAMES, tokens_of(name), CHANNELS)
+    persons = (PERSONS,) if MODELS.get(name).joins_persons else ()
+    return example(*persons, 1 if name in READ_CENTRE else FRAMES, tokens_of(name), CHANNELS)
 
 
 # Backbones that read 3D poses too, (N, T, J, 4) with the confidence.
@@ -127,7 +129,7 @@ def targets():
                 rays=np.full((BATCH, 1, FRAMES, JOINTS, 2), 0.1), root_depth=np.full((BATCH, 1, FRAMES), 4000.0))
     return MotionSample(metainfo=dict(sample_id=list('abc'), skeleton='h36m', norm=norm),
                         target_3d=example(1, FRAMES, JOINTS, 3), target_2d=example(1, FRAMES, JOINTS, 2),
-                        weight_2d=torch.ones(BATCH, 1, FRAMES, JOINTS))
+                        weight_2d=torch.ones(BATCH, 1, FRAMES, JOINTS), label=torch.tensor([0, 1, 0]))
 
 
 @pytest.mark.parametrize('name', HEADS)
@@ -158,7 +160,7 @@ def test_a_head_without_its_target_still_reaches_every_parameter(name):
 def test_a_head_predicts_fields_of_its_samples(name):
     head, samples = make(name).eval(), targets()
     output = head(features_for(name))
-    fields = head.decode(output.unflatten(0, (BATCH, 1)), samples)
+    fields = head.decode(output if head.joins_persons else output.unflatten(0, (BATCH, 1)), samples)
     assert fields and all(len(value) == BATCH for value in fields.values())
     assert set(fields) <= {'keypoints_2d', 'keypoints_3d', 'confidence', 'smpl_pose', 'smpl_betas', 'vertices',
                            'label', 'scores', 'embedding'}

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from motionbert_mm.checkpoints.official import MOTIONBERT_POSE, rename_keys
+from motionbert_mm.checkpoints.official_motionbert import CLASSES, EMBEDDING
 from motionbert_mm.registry import MODELS, build
 
 # Options of the official constructor -> ours; what is not stated in a vector keeps our value.
@@ -16,19 +17,46 @@ BACKBONE = dict(dim_in='in_channels', dim_feat='dim', depth='depth', num_heads='
 
 def make_model(args: dict, **changes: object) -> nn.Module:
     """Build the model that the official constructor arguments describe; ``changes`` are ours, for the backbone."""
+    return _build(args, dict(pose=dict(type='PoseLiftHead', out_channels=args['dim_out'])), **changes)
+
+
+def make_action_model(args: dict) -> nn.Module:
+    """Build what the arguments of an official ActionNet describe."""
+    args = dict(args)
+    action = args.pop('action')
+    unknown = set(action) - {'dim_rep', 'num_classes', 'dropout_ratio', 'version', 'hidden_dim', 'num_joints'}
+    assert not unknown and (action['dim_rep'], action['num_joints']) == (args['dim_rep'], args['num_joints'])
+    # Official: the class head leaves hidden_dim aside, and the embedding has no classes.
+    heads = dict(
+        action=dict(type='ActionHead', num_classes=action['num_classes'], drop=action['dropout_ratio']),
+        embed=dict(type='EmbeddingHead', out_channels=action['hidden_dim'], drop=action['dropout_ratio']))
+    name = {'class': 'action', 'embed': 'embed'}[action['version']]
+    return _build(args, {name: heads[name]})
+
+
+def _build(args: dict, heads: dict, **changes: object) -> nn.Module:
     unknown = set(args) - set(BACKBONE) - {'dim_rep', 'dim_out'}
     if unknown:
         raise KeyError(f'no counterpart is known for the official options {sorted(unknown)}')
     backbone = {ours: args[name] for name, ours in BACKBONE.items() if name in args}
     return build(MODELS, dict(type='MotionModel', backbone=dict(type='DSTformer', **{**backbone, **changes}),
-                              neck=dict(type='RepresentationLayer', out_channels=args['dim_rep']),
-                              heads=dict(pose=dict(type='PoseLiftHead', out_channels=args['dim_out']))))
+                              neck=dict(type='RepresentationLayer', out_channels=args['dim_rep']), heads=heads))
 
 
 def load_official(model: nn.Module, state_dict: dict) -> nn.Module:
     """Load official weights; every key must have a place and every place a key."""
     renamed, unmatched = rename_keys(state_dict, MOTIONBERT_POSE)
     assert unmatched == []
+    model.load_state_dict(renamed, strict=True)
+    return model
+
+
+def load_official_action(model: nn.Module, state_dict: dict) -> nn.Module:
+    """Load official weights of an ActionNet but for its unused output, strictly."""
+    official = CLASSES if 'action' in model.heads else EMBEDDING
+    used, unused = official.split(state_dict)
+    renamed, unmatched = rename_keys(used, official.rows)
+    assert unmatched == [] and set(unused) == {'backbone.head.weight', 'backbone.head.bias'}
     model.load_state_dict(renamed, strict=True)
     return model
 

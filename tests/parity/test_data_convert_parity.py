@@ -2,6 +2,8 @@
 import numpy as np
 import pytest
 
+from motionbert_mm.datasets.transforms import AssociatePersons
+from motionbert_mm.geometry.association import exchange, find_swaps
 from motionbert_mm.geometry.coords import crop_scale, max_side_to_unit, min_side_to_unit, unit_to_min_side
 from motionbert_mm.structures import convert
 from tests.parity.vectors import assert_close, load_vector
@@ -29,6 +31,23 @@ def test_max_side(number, output):
     vector = load_vector(NAME)
     height, width = vector.meta['make_cam']['img_shape_hw'][number]
     assert_close(max_side_to_unit(vector.inputs['cam'], (width, height)), vector.outputs[output])
+
+
+def test_two_persons_are_told_apart():
+    vector = load_vector(NAME)
+    tracks = vector.outputs['track_input_swapped'][None]
+    swapped = find_swaps(tracks)
+    assert swapped.any() and not swapped.all()
+    assert_close(exchange(tracks, swapped)[0], vector.outputs['human_tracking'])
+
+
+@pytest.mark.parametrize('given, expected', [('track_input_swapped', 'human_tracking'),
+                                             ('track1', 'human_tracking_one')])
+def test_persons_who_are_always_seen_are_associated_as_officially(given, expected):
+    vector = load_vector(NAME)
+    tracks = {**vector.inputs, **vector.outputs}[given][None]
+    results = dict(keypoints_2d=tracks, confidence=np.ones(tracks.shape[:-1], np.float32))
+    assert_close(AssociatePersons()(results, None)['keypoints_2d'][0], vector.outputs[expected])
 
 
 def read_focus(vector):

@@ -96,6 +96,18 @@ def test_a_study_goes_on_and_grows(run, tmp_path, tools_here, capsys):
     assert 'P-MPJPE, mean' in capsys.readouterr().out
 
 
+def test_a_recipe_may_finetune_otherwise_after_the_same_pretraining(run, configs, tmp_path, tools_here):
+    run('--pretrain', f'frozen={configs[1]}', '--test', 'detected', '--seeds', '0', '--finetuned-only',
+        '--finetune-options', 'frozen', "model.frozen=['backbone']", 'optim_wrapper.optimizer.weight_decay=0.5')
+    names = [command[0].rpartition('/')[2] for command in tools_here]
+    assert names.count('train.py') == 1 + 1 + 2
+    plain, frozen = (Config.fromfile(tmp_path / f'out/{name}/seed0/finetune/finetune.py')
+                     for name in ('lift', 'frozen'))
+    assert frozen.load_from == plain.load_from and frozen.load_from.endswith('lift/seed0/pretrain/epoch_1.pth')
+    assert frozen.model.frozen == ['backbone'] and 'frozen' not in plain.model
+    assert frozen.optim_wrapper.optimizer.weight_decay == 0.5 != plain.optim_wrapper.optimizer.weight_decay
+
+
 def test_changes_reach_every_training(run, tmp_path, tools_here):
     run('--test', 'detected', '--seeds', '0', '--cfg-options', 'optim_wrapper.optimizer.weight_decay=0.25',
         'model.backbone.drop=0.0')
@@ -122,6 +134,7 @@ def test_a_metric_that_is_not_measured_is_named(run, tmp_path, tools_here):
     (['--pretrain', 'scratch=other.py'], 'a name of its own, and scratch is the baseline'),
     (['--test', 'detected', MISSING], 'every test needs a name of its own'),
     (['--cfg-options', 'seed'], "'seed' is not NAME=VALUE"),
+    (['--finetune-options', 'lit', 'randomness.seed=3'], '--finetune-options names lit; the recipes are scratch, lift'),
 ])
 def test_bad_command_lines_are_refused(run, tools_here, capsys, arguments, message):
     with pytest.raises(SystemExit):

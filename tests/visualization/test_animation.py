@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from motionbert_mm.visualization import animate
-from motionbert_mm.visualization.animation import _delays, check_format
+from motionbert_mm.visualization.movie import _delays, check_format
 from tests.io.body import walk, walk_2d
 
 

@@ -21,9 +21,8 @@ from typing import Optional
 import numpy as np
 from torch import nn
 
-from experiments import write_table
 from motionbert_mm.apis.attention import AttentionMap, attention_maps, describe_attention, find_attention
-from motionbert_mm.apis.inference import check_inside
+from motionbert_mm.apis.checks import check_inside
 from motionbert_mm.checkpoints.load import load_model
 from motionbert_mm.datasets.loading import collate_batch
 from motionbert_mm.datasets.motion_store import INDEX_NAME, Clip, MotionStore
@@ -31,6 +30,7 @@ from motionbert_mm.datasets.transforms import PackInputs
 from motionbert_mm.datasets.windows import WindowPlan
 from motionbert_mm.engine.command_line import EXPECTED, check_device, describe_error
 from motionbert_mm.io import KeypointTrack, atomic_path, read_keypoints
+from motionbert_mm.io.tables import write_table
 from motionbert_mm.registry import TRANSFORMS, build
 from motionbert_mm.structures.skeleton import convert
 from motionbert_mm.visualization import AttentionRow, plot_attention

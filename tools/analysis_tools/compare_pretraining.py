@@ -1,8 +1,9 @@
 """Compare ways of pretraining by what a finetuned model reaches, over seeds and test conditions.
 
 For every seed each recipe is pretrained, tested as it is, finetuned with one and the same config and tested again;
-the finetuning config alone, from scratch, is the baseline. A study that was stopped goes on where it was. Writes
-DIR/results.csv (every test) and DIR/table.md (mean and standard deviation over seeds).
+the finetuning config alone, from scratch, is the baseline. Recipes of one pretraining config share its run. A study
+that was stopped goes on where it was. Writes DIR/results.csv (every test) and DIR/table.md (mean and standard deviation
+over seeds).
 
   python tools/analysis_tools/compare_pretraining.py FINETUNE_CONFIG --pretrain lift=CONFIG --pretrain mask=CONFIG \\
       --test detected --test missing test_dataloader.dataset.pipeline_changes.SampleMask.joint_ratio=0.3 --out DIR
@@ -13,16 +14,20 @@ import argparse
 import ast
 import os
 import sys
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
-from experiments import evaluate, format_spread, format_table, train, write_table
+from experiments import evaluate, format_spread, format_table, train
 from motionbert_mm.engine.command_line import read_config
+from motionbert_mm.io.tables import write_table
 
 SCRATCH = 'scratch'
 STAGES = ('pretrained', 'finetuned')
+PRETRAINING: defaultdict = defaultdict(Lock)  # (config, seed) -> held while this training runs
 
 
 def parse_args() -> argparse.Namespace:
@@ -33,6 +38,9 @@ def parse_args() -> argparse.Namespace:
                         help='a recipe: its name in the table and its config; repeat the option for more')
     parser.add_argument('--test', action='append', nargs='+', required=True, metavar=('NAME', 'KEY=VALUE'),
                         help='a test condition: its name in the table and what it changes; repeat the option for more')
+    parser.add_argument('--finetune-options', action='append', nargs='+', default=[], metavar=('NAME', 'KEY=VALUE'),
+                        help='a recipe (scratch too) and what it changes of the finetuning config, e.g. frozen '
+                             "model.frozen=['backbone']; repeat the option for more recipes")
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], help='(default: 0 1 2)')
     parser.add_argument('--metric', default='MPJPE', help='what the table shows (default: MPJPE)')
     parser.add_argument('--finetuned-only', action='store_true', help='do not test what is only pretrained: its heads '
@@ -46,6 +54,9 @@ def parse_args() -> argparse.Namespace:
     names = [SCRATCH, *(name for name, _ in args.pretrain)]
     if len(set(names)) < len(names) or len({name for name, *_ in args.test}) < len(args.test):
         parser.error(f'every recipe and every test needs a name of its own, and {SCRATCH} is the baseline')
+    unknown = {name for name, *_ in args.finetune_options} - set(names)
+    if unknown:
+        parser.error(f'--finetune-options names {", ".join(sorted(unknown))}; the recipes are {", ".join(names)}')
     return args
 
 
@@ -71,6 +82,8 @@ def check_configs(args: argparse.Namespace) -> None:
         read_config(config, dict(args.cfg_options))
         for _, *options in args.test if config == args.finetune or not args.finetuned_only else ():
             read_config(config, dict(map(_setting, options)))
+    for name, *_ in args.finetune_options:
+        read_config(args.finetune, {**dict(args.cfg_options), **finetune_options(name, args)})
 
 
 def follow_recipe(name: str, seed: int, args: argparse.Namespace) -> list[tuple]:
@@ -79,16 +92,30 @@ def follow_recipe(name: str, seed: int, args: argparse.Namespace) -> list[tuple]
     stages, start = [], {}
     if name != SCRATCH:
         config = dict(args.pretrain)[name]
-        checkpoint = train(config, folder / 'pretrain', changes, seed)
+        checkpoint = pretrain(config, seed, args)
         if not args.finetuned_only:
             stages.append((STAGES[0], config, checkpoint))
         start = dict(load_from=checkpoint)
     # The baseline is the very same config without a checkpoint to start from.
+    changes.update(finetune_options(name, args))
     checkpoint = train(args.finetune, folder / 'finetune', {'load_from': None, **changes, **start}, seed)
     stages.append((STAGES[1], args.finetune, checkpoint))
     return [(name, seed, stage, test, evaluate(config, checkpoint, dict(map(_setting, options)),
                                                folder / f'test_{stage}_{test}'))
             for stage, config, checkpoint in stages for test, *options in args.test]
+
+
+def pretrain(config: str, seed: int, args: argparse.Namespace) -> Path:
+    """Pretrain once for all recipes that begin so, in the folder of the first."""
+    owner = next(name for name, other in args.pretrain if other == config)
+    with PRETRAINING[config, seed]:
+        return train(config, args.out / owner / f'seed{seed}' / 'pretrain', dict(args.cfg_options), seed)
+
+
+def finetune_options(name: str, args: argparse.Namespace) -> dict:
+    """Return what a recipe changes of the finetuning config."""
+    return {key: value for recipe, *options in args.finetune_options if recipe == name
+            for key, value in map(_setting, options)}
 
 
 def table_rows(results: list[tuple], args: argparse.Namespace) -> Iterator[list]:

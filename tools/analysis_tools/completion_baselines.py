@@ -31,7 +31,7 @@ from mmengine.runner import Runner
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from experiments import format_table, write_table
+from experiments import format_table
 from motionbert_mm.checkpoints.load import load_model
 from motionbert_mm.datasets.transforms import NormalizeCoords
 from motionbert_mm.engine.command_line import check_device, one_line_errors, read_config
@@ -40,6 +40,7 @@ from motionbert_mm.evaluation.metrics.report import Report
 from motionbert_mm.geometry.coords import root_relative
 from motionbert_mm.geometry.filling import interpolate_hidden
 from motionbert_mm.geometry.targets import decode_target
+from motionbert_mm.io.tables import write_table
 from motionbert_mm.registry import DATASETS, METRICS, SCOPE, TRANSFORMS, build
 from motionbert_mm.structures.motion_sample import MotionSample
 from motionbert_mm.structures.skeleton import Skeleton, get_skeleton

@@ -9,7 +9,6 @@ Scripts in this folder use it as ``from experiments import train, evaluate``.
 """
 from __future__ import annotations
 
-import csv
 import json
 import math
 import signal
@@ -26,6 +25,7 @@ from mmengine.config import Config
 
 from motionbert_mm.engine.command_line import read_config
 from motionbert_mm.io.atomic import atomic_path
+from motionbert_mm.io.tables import check_widths
 
 TOOLS = Path(__file__).resolve().parents[1]
 RECORD, LOG, METRICS = 'experiment.json', 'log.txt', 'metrics.json'
@@ -118,24 +118,10 @@ def format_spread(values: Iterable[float], digits: int = 1) -> str:
 def format_table(rows: Iterable[Sequence[Any]], header: Sequence[str]) -> str:
     """Return a Markdown table with aligned columns; floats have one digit after the point."""
     cells = [[f'{cell:.1f}' if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
-    _check_widths(cells, header)
+    check_widths(cells, header)
     widths = [max(map(len, column)) for column in zip(header, *cells)]
     lines = [list(header), ['-' * width for width in widths], *cells]
     return '\n'.join('| ' + ' | '.join(cell.ljust(width) for cell, width in zip(line, widths)) + ' |' for line in lines)
-
-
-def write_table(path: Union[str, Path], rows: Iterable[Sequence[Any]], header: Sequence[str]) -> None:
-    """Write a CSV file with a header, numbers in full precision."""
-    rows = list(rows)
-    _check_widths(rows, header)
-    with atomic_path(path) as work, open(work, 'w', newline='', encoding='utf-8') as file:
-        csv.writer(file).writerows([header, *rows])
-
-
-def _check_widths(rows: Sequence[Sequence[Any]], header: Sequence[str]) -> None:
-    for row in rows:
-        if len(row) != len(header):
-            raise ValueError(f'a row has {len(row)} cells, the header {len(header)}: {list(row)}; {list(header)}')
 
 
 def _describe(path: Union[str, Path], options: Optional[Mapping[str, Any]], **facts: Any) -> tuple[Config, dict]:

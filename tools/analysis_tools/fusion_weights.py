@@ -23,9 +23,9 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from tqdm import tqdm
 
-from experiments import write_table
 from motionbert_mm.checkpoints.load import load_weights, read_checkpoint
 from motionbert_mm.engine.command_line import EXPECTED, describe_error, read_config
+from motionbert_mm.io.tables import write_table
 from motionbert_mm.registry import MODELS, SCOPE, build
 from motionbert_mm.visualization.artists import GRID, TEXT, new_figure, save
 from stream_weights import (

@@ -19,8 +19,9 @@ from typing import Any, Optional
 from mmengine.config import Config, DictAction
 from tqdm import tqdm
 
-from experiments import evaluate, format_spread, format_table, train, write_table
+from experiments import evaluate, format_spread, format_table, train
 from motionbert_mm.engine.command_line import EXPECTED, describe_error, read_config
+from motionbert_mm.io.tables import write_table
 from motionbert_mm.visualization.curves import average_runs, plot_bands
 
 COLUMNS = ('ratio', 'joint_ratio', 'frame_ratio', 'hidden', 'seed', 'pretrained', 'finetuned', 'scratch')

@@ -19,8 +19,8 @@ from typing import Optional
 import numpy as np
 from tqdm import tqdm
 
-from experiments import write_table
 from motionbert_mm.io.atomic import atomic_path
+from motionbert_mm.io.tables import write_table
 from motionbert_mm.visualization.artists import save
 from motionbert_mm.visualization.curves import (
     BOOKKEEPING,

@@ -12,21 +12,19 @@ Examples:
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
 from motionbert_mm.datasets.motion_store import MotionStoreWriter
+from motionbert_mm.io.image_sizes import add_size_options, check_inside, check_size_options, sizes_of
 from motionbert_mm.io.keypoint_files import KeypointTrack
 from motionbert_mm.io.people import People, find_videos, read_people
 from motionbert_mm.io.tracking import MAX_GAP
 
 SKELETONS = ('body25', 'coco18', 'coco17', 'halpe26')
-MAX_OUTSIDE = 0.1  # share of the joints that may lie outside the image
 
 
 class Summary:
@@ -74,65 +72,16 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('source', type=Path, metavar='SRC')
     parser.add_argument('out_dir', metavar='OUT_DIR', help='the store to make; an existing store there is replaced')
     parser.add_argument('--skeleton', required=True, choices=SKELETONS, help='joint order of the detector')
-    parser.add_argument('--image-size', type=float, nargs=2, metavar=('W', 'H'), help='of every video, in pixels')
-    parser.add_argument('--image-sizes', type=Path, metavar='CSV',
-                        help='columns video, width, height; videos that it does not name have --image-size')
-    parser.add_argument('--fps', type=float, default=30.0, help='frame rate of the images (default: 30)')
+    add_size_options(parser)
     parser.add_argument('--min-frames', type=int, default=30, help='shorter tracks are left out (default: 30)')
     parser.add_argument('--max-gap', type=int, default=MAX_GAP,
                         help=f'images that a person may miss; longer gaps part the track (default: {MAX_GAP})')
     parser.add_argument('--trust-order', action='store_true', help='accept joints in an order that looks wrong')
     args = parser.parse_args()
-    if args.image_size is None and args.image_sizes is None:
-        parser.error('--image-size W H or --image-sizes CSV is required')
-    if args.image_size is not None and not all(np.isfinite(args.image_size)) or min(args.image_size or [1]) <= 0:
-        parser.error(f'--image-size must be two positive numbers, got {args.image_size}')
-    if not (args.fps > 0 and np.isfinite(args.fps)):
-        parser.error(f'--fps must be positive, got {args.fps}')
+    check_size_options(parser, args)
     if args.min_frames < 1 or args.max_gap < 0:
         parser.error(f'--min-frames must be at least 1 and --max-gap at least 0, got {args.min_frames}, {args.max_gap}')
     return args
-
-
-def sizes_of(videos: dict[str, Path], args: argparse.Namespace) -> dict[str, tuple]:
-    """Return (width, height) of every video.
-
-    Raises:
-        ValueError: no CSV of the columns wanted, or a video without a size.
-    """
-    listed = {} if args.image_sizes is None else read_sizes(args.image_sizes)
-    default = None if args.image_size is None else tuple(args.image_size)
-    sizes = {video: listed.get(video, default) for video in videos}
-    lacking = [video for video, size in sizes.items() if size is None]
-    if lacking:
-        raise ValueError(f'{args.image_sizes} has no row for {len(lacking)} of {len(videos)} videos, e.g. '
-                         f'{lacking[0]!r}; it names e.g. {next(iter(listed), None)!r}; add them, or give --image-size')
-    return sizes
-
-
-def read_sizes(path: Path) -> dict[str, tuple]:
-    """Read a CSV with the columns video, width, height."""
-    try:
-        with path.open(newline='', encoding='utf-8-sig') as file:
-            rows = list(csv.DictReader(file))
-        sizes = {row['video']: (float(row['width']), float(row['height'])) for row in rows}
-    except FileNotFoundError:
-        raise FileNotFoundError(f'{path}: no such file; expected a CSV with the columns video, width, height') from None
-    except (KeyError, TypeError, ValueError, UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f'{path}: no table of the columns video, width, height with a head line ({error!r})') from None
-    if not all(np.isfinite(size).all() and min(size) > 0 for size in sizes.values()):
-        raise ValueError(f'{path}: width and height must be positive numbers of pixels')
-    return sizes
-
-
-def check_inside(path: Path, people: People, size: tuple) -> None:
-    """Refuse an image size that cannot be that of the video."""
-    points = np.concatenate([track.keypoints[track.confidence > 0] for track in people.tracks])  # (N, 2)
-    outside = ((points < 0) | (points > size)).any(-1).mean()
-    if outside > MAX_OUTSIDE:
-        high = points.max(0)
-        raise ValueError(f'{path}: {outside:.0%} of the joints lie outside the image of {size[0]:g} x {size[1]:g}; '
-                         f'they reach x {high[0]:.0f}, y {high[1]:.0f}: give the size of this video')
 
 
 def clip_names(video: str, tracks: list[KeypointTrack]) -> list[str]:
@@ -149,7 +98,7 @@ def convert(args: argparse.Namespace) -> Summary:
         ValueError: nobody can be followed in any video.
     """
     videos = find_videos(args.source)
-    sizes, summary = sizes_of(videos, args), Summary()
+    sizes, summary = sizes_of(videos, args.image_size, args.image_sizes), Summary()
     info = dict(source=str(args.source), min_frames=args.min_frames, max_gap=args.max_gap)
     with MotionStoreWriter(args.out_dir, skeleton=args.skeleton, fps=args.fps, info=info) as writer:
         for video, path in tqdm(videos.items(), desc='videos', unit='video'):
@@ -157,7 +106,7 @@ def convert(args: argparse.Namespace) -> Summary:
                 people = read_people(path, skeleton=args.skeleton, max_gap=args.max_gap, min_frames=args.min_frames,
                                      trust_order=args.trust_order)
                 if people.tracks:
-                    check_inside(path, people, sizes[video])
+                    check_inside(path, people.tracks, sizes[video])
             except (ValueError, OSError) as error:
                 summary.skipped[video] = ' '.join(str(error).split())
                 continue

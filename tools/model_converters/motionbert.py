@@ -1,4 +1,8 @@
-"""Convert official MotionBERT checkpoints to this package's format, or back."""
+"""Convert official MotionBERT checkpoints, of 3D pose or of actions, to this package's format, or back.
+
+Which of them a file holds is recognised from its keys. The 3D output of action models, which nothing reads, is kept
+beside the model for the way back.
+"""
 from __future__ import annotations
 
 from functools import partial
@@ -14,40 +18,45 @@ from motionbert_mm.checkpoints.conversion import (
     run_converter,
     take_apart,
 )
-from motionbert_mm.checkpoints.official import MOTIONBERT_POSE, motionbert_model_config, rename_keys
-
-# The official pose models read screen coordinates and regress the 2.5D pose (lib/data/datareader_h36m.py).
-PIPELINE = [dict(type='NormalizeCoords', inputs='screen', target='image_space'), dict(type='PackInputs')]
+from motionbert_mm.checkpoints.official import rename_keys
+from motionbert_mm.checkpoints.official_motionbert import OFFICIAL_MODELS
 
 
 def convert(checkpoint: dict, *, num_heads: int = 8) -> dict:
-    """Make our checkpoint of an official one.
+    """Make our checkpoint of an official one; which model it holds is recognised from its keys.
 
     Raises:
         ValueError: keys that no rule knows, missing keys or other shapes: the conversion is strict.
     """
     weights, origin = take_apart(checkpoint)
-    if 'joints_embed.weight' not in weights:
-        raise ValueError('no MotionBERT pose model found: expected the keys of DSTformer under model_pos or at the '
-                         f'top level, got {sorted(checkpoint)[:EXAMPLES]}')
-    renamed, unmatched = rename_keys(weights, MOTIONBERT_POSE)
-    config = motionbert_model_config(weights, num_heads=num_heads)
+    found = next((model for model in OFFICIAL_MODELS if model.official_key in weights), None)
+    if found is None:
+        raise ValueError('no MotionBERT pose or action model found: expected the keys of DSTformer under model_pos or '
+                         f'at the top level, or of ActionNet under model, got {sorted(checkpoint)[:EXAMPLES]}')
+    used, unused = found.split(weights)
+    renamed, unmatched = rename_keys(used, found.rows)
+    config = found.model_config(used, num_heads=num_heads)
     check_match(config, renamed, unmatched)
-    return our_checkpoint(renamed, model=config, window=dict(num_frames=config['backbone']['max_frames']),
-                          pipeline=PIPELINE, origin=origin)
+    window, pipeline, facts = found.describe(config)
+    return our_checkpoint(renamed, model=config, window=window, pipeline=pipeline, facts=facts,
+                          origin=dict(origin, unused=unused))
 
 
 def revert(checkpoint: dict) -> dict:
     """Make an official checkpoint of ours; what an official file held besides the weights is restored.
 
     Raises:
-        ValueError: weights that the official model does not have.
+        ValueError: weights that the official model does not have, or that it needs and ours does not have.
     """
-    renamed, unmatched = rename_keys(our_weights(checkpoint), MOTIONBERT_POSE, reverse=True)
-    if unmatched or 'joints_embed.weight' not in renamed:
-        raise ValueError(f'{len(unmatched)} weights have no place in the official pose model: {unmatched[:EXAMPLES]}')
-    return put_together(renamed, checkpoint.get('meta', {}).get(ORIGIN_KEY,
-                                                                dict(container='model_pos', has_prefix=True)))
+    weights = our_weights(checkpoint)
+    found = next((model for model in OFFICIAL_MODELS if model.our_key in weights), OFFICIAL_MODELS[-1])
+    renamed, unmatched = rename_keys(weights, found.rows, reverse=True)
+    if unmatched or found.official_key not in renamed:
+        raise ValueError(f'{len(unmatched)} weights have no place in the official {found.title} model: '
+                         f'{unmatched[:EXAMPLES]}')
+    check_match(found.model_config(renamed, num_heads=1), weights, unmatched)  # shapes do not depend on the heads
+    origin = checkpoint.get('meta', {}).get(ORIGIN_KEY) or found.own_origin(renamed)
+    return put_together({**renamed, **origin.get('unused', {})}, origin)
 
 
 def main() -> None:

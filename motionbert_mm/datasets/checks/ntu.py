@@ -1,7 +1,7 @@
 """Is a PYSKL pickle of NTU RGB+D complete? Every annotation is looked at, and every split recomputed."""
 from __future__ import annotations
 
-import re
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import Any, Callable, Optional
@@ -9,13 +9,12 @@ from typing import Any, Callable, Optional
 import numpy as np
 
 from motionbert_mm.datasets.checks.report import Progress, Report, examples
+from motionbert_mm.datasets.ntu_classes import class_names, parse_name
+from motionbert_mm.datasets.pyskl_annotations import FORMS, KINECT_TO_CAMERA, check_form
 from motionbert_mm.io import safe_pickle
 from motionbert_mm.io.joint_order import implausible_order
 from motionbert_mm.structures.skeleton import get_skeleton
 
-_NAME = re.compile(r'S(\d{3})C(\d{3})P(\d{3})R(\d{3})A(\d{3})')
-# Joints and channels of the two forms of the files.
-FORMS = {(17, 2): 'coco17', (25, 3): 'ntu25'}
 SUBJECTS = {1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38, 45, 46, 47, 49, 50, 52, 53, 54,
             55, 56, 57, 58, 59, 70, 74, 78, 80, 81, 82, 83, 84, 85, 86, 89, 91, 92, 93, 94, 95, 97, 98, 100, 103}
 # Which samples train: by setup, camera and subject. Source: pyskl tools/data/ntu_preproc.py.
@@ -33,6 +32,7 @@ ADVICE = 'download it again; links: tools/data/README.md of PYSKL'
 def check_ntu(path: Path, progress: Progress) -> Report:
     """Check ntu60_hrnet.pkl, ntu60_3danno.pkl or one of their NTU-120 siblings."""
     report = Report('ntu-pyskl', path)
+    report.command = f'python tools/dataset_converters/pyskl.py {shlex.quote(str(path))} data/{shlex.quote(path.stem)}'
     try:
         content = safe_pickle.load(path)
         annotations, splits = content['annotations'], content['split']
@@ -55,33 +55,24 @@ def check_ntu(path: Path, progress: Progress) -> Report:
         report.broken('joints', f'{dict(forms)}', f'expected one of {", ".join(FORMS.values())} in all annotations')
         return report
     skeleton = next(iter(forms))
-    classes = 60 if max(int(_NAME.fullmatch(name)[5]) for name in names if name not in problems) <= 60 else 120
+    classes = len(class_names(max(parse_name(name).action for name in names if name not in problems)))
     report.ok('annotations', f'{len(names):,} of {classes} classes, {skeleton}')
     _check_order([entry for name, entry in zip(names, annotations) if name not in problems], skeleton, report)
     _check_splits(splits, set(names), classes, skeleton, report)
-    report.ok('converter', 'none yet in this package')
     return report
 
 
 def _form(name: str, entry: Any) -> str:
     """Return the skeleton of an annotation, or raise a ValueError that says what is wrong with it."""
-    match = _NAME.fullmatch(name)
-    if match is None:
+    sample = parse_name(name)
+    if sample is None:
         raise ValueError('frame_dir is not like S001C001P001R001A001')
-    missing = [key for key in ('total_frames', 'label', 'keypoint') if key not in entry]
-    if missing:
-        raise ValueError(f'lacks {", ".join(missing)}; it holds {sorted(entry)}')
-    points = np.asarray(entry['keypoint'])
-    form = FORMS.get(points.shape[2:])
-    if points.ndim != 4 or form is None or not points.size or points.shape[1] != entry['total_frames']:
-        raise ValueError(f'keypoint has shape {points.shape}, total_frames is {entry["total_frames"]}; expected '
-                         '(M, T, 17, 2) or (M, T, 25, 3)')
-    if form == 'coco17' and np.shape(entry.get('keypoint_score')) != points.shape[:3]:
-        raise ValueError(f'keypoint_score has shape {np.shape(entry.get("keypoint_score"))}, expected '
-                         f'{points.shape[:3]}')
-    if not np.isfinite(points).all():
-        raise ValueError('keypoint holds NaN or infinity')
-    if entry['label'] != int(match[5]) - 1:
+    form = check_form(entry)
+    if not np.size(entry['keypoint']):
+        raise ValueError(f'keypoint is empty, of shape {np.shape(entry["keypoint"])}')
+    if 'label' not in entry:
+        raise ValueError(f'lacks label; it holds {sorted(entry)}')
+    if entry['label'] != sample.label:
         raise ValueError(f'label is {entry["label"]}, expected the class of its name minus 1')
     return form
 
@@ -91,7 +82,7 @@ def _check_order(annotations: list, skeleton: str, report: Report) -> None:
     chosen = [annotations[row] for row in np.linspace(0, len(annotations) - 1, SAMPLE).astype(int)]
     points = np.stack([np.asarray(entry['keypoint'], np.float64)[0, entry['total_frames'] // 2] for entry in chosen])
     if skeleton == 'ntu25':
-        points = points[..., :2] * [1, -1]  # the Kinect's y points up
+        points = (points * KINECT_TO_CAMERA)[..., :2]
     reasons = implausible_order(points, get_skeleton(skeleton), points.any(-1).astype(float))
     if reasons:
         report.broken('joint order', f'not that of {skeleton}: {"; ".join(reasons)}', ADVICE)
@@ -122,5 +113,5 @@ def _check_splits(splits: dict, names: set, classes: int, skeleton: str, report:
 
 def _trains(protocol: str, name: str) -> Optional[bool]:
     """Tell whether a sample belongs to the training part of a protocol; None for another kind of name."""
-    match = _NAME.fullmatch(name)
-    return None if match is None else PROTOCOLS[protocol](*map(int, match.groups()[:3]))
+    sample = parse_name(name)
+    return None if sample is None else PROTOCOLS[protocol](sample.setup, sample.camera, sample.subject)

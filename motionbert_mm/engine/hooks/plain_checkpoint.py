@@ -7,7 +7,7 @@ from typing import Any
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer, MMLogger
 
-from motionbert_mm.checkpoints.load import META_KEY, choose_steps, compare_states, match_report
+from motionbert_mm.checkpoints.load import DATA_FACTS, META_KEY, choose_steps, compare_states, match_report
 from motionbert_mm.checkpoints.plain import to_plain
 from motionbert_mm.datasets.base import change_steps
 from motionbert_mm.registry import HOOKS
@@ -19,8 +19,8 @@ class PlainCheckpointHook(Hook):
 
     MMEngine stores its log history as ``HistoryBuffer`` objects, which torch >= 2.6 refuses to load, so that
     its Runner cannot resume from its own file. This hook stores their content as tensors and restores the
-    objects after loading. It also notes the model, the test pipeline and the skeleton under
-    ``meta['motionbert_mm']``, so that inference needs no config file.
+    objects after loading. It also notes the model, the test pipeline, the skeleton, and classes and windows of the
+    training data under ``meta['motionbert_mm']``, so that inference needs no config file.
 
     MMEngine loads what fits and only logs what does not. This hook refuses to resume a run with another
     architecture, and to start from a file of which nothing fits; of what else fits in part, as pretrained weights do
@@ -31,7 +31,7 @@ class PlainCheckpointHook(Hook):
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
         """Replace objects by plain data and add the description of the model."""
-        checkpoint['meta'][META_KEY] = describe_config(runner.cfg.to_dict())
+        checkpoint['meta'][META_KEY] = {**describe_config(runner.cfg.to_dict()), **_data_facts(runner)}
         if 'param_schedulers' in checkpoint:
             checkpoint['param_schedulers'] = _without_functions(checkpoint['param_schedulers'])
         for key in ('meta', 'message_hub', 'param_schedulers'):
@@ -71,6 +71,12 @@ def describe_config(config: dict) -> dict:
     training = (config.get('train_dataloader') or {}).get('dataset', {})
     return dict(model=config['model'], window=dataset.get('window', {}), pipeline=_steps(dataset),
                 trained_mask=choose_steps(all_steps(training), 'mask'))
+
+
+def _data_facts(runner: Any) -> dict:
+    """Return what inference needs to know of the training data, as far as these say it."""
+    metainfo = getattr(getattr(runner.train_dataloader, 'dataset', None), 'metainfo', {})
+    return {name: metainfo[name] for name in DATA_FACTS if name in metainfo}
 
 
 def all_steps(dataset: Mapping) -> list:

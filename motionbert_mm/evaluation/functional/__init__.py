@@ -1,5 +1,15 @@
 """Pure NumPy functions behind the metrics."""
 from motionbert_mm.evaluation.functional.averaging import mean_by_clip, mean_by_frame, mean_by_group, mean_where
+from motionbert_mm.evaluation.functional.classification import (
+    EXEMPLAR_RULES,
+    class_precision,
+    class_recall,
+    confusion_matrix,
+    mean_class_accuracy,
+    nearest_exemplar,
+    nearest_mean,
+    top_k_accuracy,
+)
 from motionbert_mm.evaluation.functional.keypoint_eval import (
     AUC_THRESHOLDS,
     MPI_INF_3DHP_GROUPS,
@@ -27,8 +37,9 @@ from motionbert_mm.evaluation.functional.retrieval import (
     unit_features,
 )
 
-__all__ = ['AUC_THRESHOLDS', 'MPI_INF_3DHP_GROUPS', 'Places', 'acceleration_error', 'auc', 'chance_places',
-           'check_finite', 'complete', 'find_places', 'group_joints', 'hidden_joints', 'joint_errors', 'match_frames',
-           'mean_by_clip', 'mean_by_frame', 'mean_by_group', 'mean_where', 'median_rank', 'merge_frames',
-           'merge_windows', 'mpjpe', 'mpjve', 'n_mpjpe', 'p_mpjpe', 'pck', 'recall_at', 'retrieve', 'score_by_group',
-           'unit_features', 'visible_joints']
+__all__ = ['AUC_THRESHOLDS', 'EXEMPLAR_RULES', 'MPI_INF_3DHP_GROUPS', 'Places', 'acceleration_error', 'auc',
+           'chance_places', 'check_finite', 'class_precision', 'class_recall', 'complete', 'confusion_matrix',
+           'find_places', 'group_joints', 'hidden_joints', 'joint_errors', 'match_frames', 'mean_by_clip',
+           'mean_by_frame', 'mean_by_group', 'mean_class_accuracy', 'mean_where', 'median_rank', 'merge_frames',
+           'merge_windows', 'mpjpe', 'mpjve', 'n_mpjpe', 'nearest_exemplar', 'nearest_mean', 'p_mpjpe', 'pck',
+           'recall_at', 'retrieve', 'score_by_group', 'top_k_accuracy', 'unit_features', 'visible_joints']

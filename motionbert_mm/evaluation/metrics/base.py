@@ -13,7 +13,7 @@ from mmengine.logging import MMLogger
 from motionbert_mm.evaluation.functional.averaging import mean_by_clip, mean_by_frame, mean_by_group
 from motionbert_mm.evaluation.functional.merging import merge_frames
 from motionbert_mm.evaluation.groupings import Grouping, get_grouping
-from motionbert_mm.evaluation.metrics.gathering import GatheringMetric
+from motionbert_mm.evaluation.metrics.gathering import GatheringMetric, pair_samples
 from motionbert_mm.evaluation.metrics.report import Report, flip_words, lay_out
 
 OVERLAPS = {'predictions': 'predictions averaged per frame, then whole sequences measured',
@@ -126,15 +126,8 @@ class MotionMetric(GatheringMetric):
             data_batch: ``data_samples`` of it is the ground truth, one batched MotionSample or a list of samples.
             data_samples: the predictions as dicts, one per sample, in the same order.
         """
-        targets = _split(data_batch['data_samples'])
-        if len(targets) != len(data_samples):
-            raise ValueError(f'{type(self).__name__} got {len(data_samples)} predictions for {len(targets)} samples; '
-                             'test_step must return one MotionSample per sample of the batch')
-        for prediction, target in zip(data_samples, targets):
+        for prediction, target in pair_samples(data_batch, data_samples, type(self).__name__):
             name = target['sample_id']
-            if prediction.get('sample_id', name) != name:
-                raise ValueError(f'{type(self).__name__} got the prediction for {prediction["sample_id"]} where the '
-                                 f'ground truth is of {name}; test_step must keep the order of the batch')
             if self.is_skipped(name):
                 self.results.append(Window(name, 0, np.empty(0, np.int64), {}, np.empty(0, np.int64), {}))
                 continue
@@ -243,12 +236,6 @@ class MotionMetric(GatheringMetric):
 def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
     if value not in choices:
         raise ValueError(f'{name} must be one of {sorted(set(choices))}, got {value!r}')
-
-
-def _split(samples: Any) -> list[Mapping[str, Any]]:
-    """One dict per sample, from a batched MotionSample, a list of samples or a list of dicts."""
-    samples = samples.unbind() if hasattr(samples, 'unbind') else samples
-    return [sample.to_dict() if hasattr(sample, 'to_dict') else sample for sample in samples]
 
 
 def _distinct(windows: Iterable[Window]) -> list[Window]:

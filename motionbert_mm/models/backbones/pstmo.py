@@ -42,6 +42,7 @@ class PSTMOEncoder(BaseModule):
     """
 
     takes_mask = True
+    num_tokens = 1  # of a frame
 
     def __init__(self, in_channels: int = 2, *, num_joints: int = 17, max_frames: int = 243, dim: int = 256,
                  depth: int = 3, num_heads: int = 8, mlp_ratio: float = 2.0, hidden_dim: int = 512,

@@ -24,6 +24,7 @@ class MotionHead(BaseModule):
 
     Attributes:
         centre: the output has the centre frame of the window only.
+        joins_persons: the head reads all persons of a sample at once, features (B, M, T', J', D).
 
     Raises:
         ValueError: two losses of one name.
@@ -31,6 +32,7 @@ class MotionHead(BaseModule):
 
     target_name: str = ''
     centre: bool = False
+    joins_persons: bool = False
 
     def __init__(self, *, source: Optional[str] = None, losses: Sequence[dict] = (),
                  init_cfg: Optional[dict] = None) -> None:

@@ -23,7 +23,7 @@ class JointsToFrame(BaseModule):
     def __init__(self, in_channels: int, *, num_joints: int = 17, out_channels: int = 256,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
-        self.out_channels = out_channels
+        self.num_tokens, self.out_channels = 1, out_channels
         self.fc = nn.Linear(num_joints * in_channels, out_channels)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ class FrameToJoints(BaseModule):
     def __init__(self, in_channels: int, *, num_joints: int = 17, out_channels: int = 64,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
-        self.num_joints, self.out_channels = num_joints, out_channels
+        self.num_tokens, self.out_channels = num_joints, out_channels
         self.fc = nn.Linear(in_channels, num_joints * out_channels)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -56,4 +56,4 @@ class FrameToJoints(BaseModule):
         if features.shape[2] != 1:
             raise ValueError(f'FrameToJoints expects one token for every frame, (N, T, 1, D), got '
                              f'{tuple(features.shape)}; leave it out where the backbone has tokens of joints')
-        return self.fc(features[:, :, 0]).unflatten(-1, (self.num_joints, self.out_channels))
+        return self.fc(features[:, :, 0]).unflatten(-1, (self.num_tokens, self.out_channels))

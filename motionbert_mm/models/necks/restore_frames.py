@@ -29,6 +29,7 @@ class RestoreFrames(BaseModule):
     """
 
     takes_mask = True
+    num_tokens = 1  # of a frame
 
     def __init__(self, in_channels: int, *, out_channels: Optional[int] = None, max_frames: int = 243,
                  init_cfg: Optional[dict] = None) -> None:

@@ -37,6 +37,8 @@ class StridedReduction(BaseModule):
         ValueError: strides that do not reduce ``num_frames`` to one; when called, other inputs than (N, T, 1, D).
     """
 
+    num_tokens = 1  # of a frame
+
     def __init__(self, in_channels: int, *, num_frames: int = 243, strides: Optional[Sequence[int]] = None,
                  num_heads: int = 8, mlp_ratio: float = 2.0, drop: float = 0.1, centred: bool = False,
                  init_cfg: Optional[dict] = None) -> None:

@@ -1,0 +1,11 @@
+# Starts from a model that lifts; load_from=None trains from scratch.
+_base_ = ['../_base_/models/dstformer_tiny_action.py', '../_base_/datasets/own-actions_27f.py',
+          '../_base_/schedules/adamw_onecycle.py', '../_base_/action_runtime.py']
+max_epochs = 40
+peak_lr = 1e-3
+train_cfg = dict(max_epochs=max_epochs, val_interval=2)
+optim_wrapper = dict(optimizer=dict(lr=peak_lr), paramwise_cfg=dict(backbone_lr_mult=0.1))
+param_scheduler = [dict(type='OneCycleLR', eta_max=peak_lr, total_steps=max_epochs, pct_start=0.1, by_epoch=True,
+                        convert_to_iter_based=True)]
+float32_matmul_precision = 'medium'
+load_from = 'work_dirs/dstformer-tiny_lift-noise-mask_27f_1xb32-12e_synthetic_exact/epoch_12.pth'
