@@ -65,7 +65,7 @@ def curves(folder, pretrained):
         options = settings(folder, LAST, LAST // 4, train=48, val=24, test=24)
         options += ['model.heads.action.hidden_channels=64', 'default_hooks.checkpoint.save_best=None']
         options += [] if way == 'scratch' else [f'load_from={pretrained}']
-        run('train.py', CONFIGS / 'action' / f'{name}_27f_1xb32-20e_synthetic-actions_det.py',
+        run('train.py', CONFIGS / 'action' / f'{name}_27f_1xb32-10e_synthetic-actions_det.py',
             '--work-dir', folder / way, '--cfg-options', *options)
         found[way] = scores_of(folder / way, 'top1')
     return found
@@ -79,7 +79,7 @@ def test_pretraining_pays_and_converges_in_fewer_epochs(curves):
 
 
 def test_one_exemplar_of_new_classes_is_enough_to_do_better_than_chance(folder, pretrained):
-    config = CONFIGS / 'action' / 'dstformer-tiny_ft_27f_1xb16-10e_synthetic-oneshot_det.py'
+    config = CONFIGS / 'action' / 'dstformer-tiny_ft_27f_1xb16-6e_synthetic-oneshot_det.py'
     options = settings(folder, 4, 4, train=96, val=72, test=72)
     run('train.py', config, '--work-dir', folder / 'embed', '--cfg-options', *options, f'load_from={pretrained}',
         'model.heads.embed.out_channels=64')

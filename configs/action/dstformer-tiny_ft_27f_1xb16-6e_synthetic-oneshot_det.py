@@ -1,3 +1,3 @@
-_base_ = './dstformer-tiny_scratch_27f_1xb16-10e_synthetic-oneshot_det.py'
+_base_ = './dstformer-tiny_scratch_27f_1xb16-6e_synthetic-oneshot_det.py'
 optim_wrapper = dict(paramwise_cfg=dict(backbone_lr_mult=0.1))
 load_from = 'work_dirs/dstformer-tiny_lift-noise-mask_27f_1xb32-12e_synthetic_exact/epoch_12.pth'

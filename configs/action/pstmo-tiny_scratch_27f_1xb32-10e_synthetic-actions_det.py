@@ -1,2 +1,2 @@
-_base_ = './dstformer-tiny_scratch_27f_1xb16-10e_synthetic-oneshot_det.py'
+_base_ = './dstformer-tiny_scratch_27f_1xb32-10e_synthetic-actions_det.py'
 model = dict(backbone=dict(_delete_=True, type='PSTMOEncoder', in_channels=3, max_frames=27, dim=128, depth=2))

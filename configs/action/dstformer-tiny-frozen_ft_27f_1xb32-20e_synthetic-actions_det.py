@@ -1,2 +1,0 @@
-_base_ = './dstformer-tiny_ft_27f_1xb32-20e_synthetic-actions_det.py'
-model = dict(frozen=['backbone'])

@@ -1,2 +1,0 @@
-_base_ = './dstformer-tiny_ft_27f_1xb32-8e_cmu-actions_det.py'
-model = dict(frozen=['backbone'])

@@ -1,3 +1,0 @@
-_base_ = './dstformer-tiny_scratch_27f_1xb32-8e_cmu-actions_det.py'
-optim_wrapper = dict(paramwise_cfg=dict(backbone_lr_mult=0.1))
-load_from = 'work_dirs/dstformer-tiny_lift-noise-mask_27f_1xb32-5e_cmu-heldout_exact/epoch_5.pth'
