@@ -67,8 +67,8 @@ def main() -> None:
     with one_line_errors():
         config = load_config(args)
         checkpoint = read_checkpoint(args.checkpoint)
-        fill_classes(config, noted_classes(checkpoint))
     with one_line_errors(config.work_dir), process_group(config):
+        fill_classes(config, noted_classes(checkpoint))
         runner = Runner.from_cfg(config)
         model = getattr(runner.model, 'module', runner.model)
         load_weights(model, checkpoint.get('state_dict', checkpoint), args.checkpoint)

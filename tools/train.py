@@ -61,8 +61,8 @@ def main() -> None:
     with one_line_errors():
         config = load_config(args)
         check_checkpoint(config)
-        fill_classes(config)
     with one_line_errors(config.work_dir), process_group(config):
+        fill_classes(config)
         # 'high' allows TF32 on GPUs, 'medium' also bfloat16 products where the hardware has them.
         torch.set_float32_matmul_precision(config.get('float32_matmul_precision', 'highest'))
         Runner.from_cfg(config).train()
