@@ -63,8 +63,8 @@ class ActionHead(ClipHead):
                  losses: Sequence[dict] = (), init_cfg: Optional[dict] = None) -> None:
         super().__init__(drop=drop, source=source, losses=losses, init_cfg=init_cfg)
         if num_classes is None or num_classes < 1:
-            raise ValueError(f'ActionHead got num_classes={num_classes}; give the number (num_classes=K), or train by tools/train.py, '
-                             'which counts the classes of the training data')
+            raise ValueError(f'ActionHead got num_classes={num_classes}; give the number (num_classes=K), or train by '
+                             'tools/train.py, which counts the classes of the training data')
         self.num_classes = num_classes
         self.fc1 = nn.Linear(num_tokens * in_channels, hidden_channels)
         self.norm = nn.BatchNorm1d(hidden_channels)
