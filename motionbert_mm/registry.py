@@ -17,13 +17,13 @@ def _child(parent: Registry, *places: str) -> Registry:
     return Registry(parent.name, parent=parent, scope=SCOPE, locations=[f'{SCOPE}.{place}' for place in places])
 
 
-MODELS = _child(root.MODELS, 'models')
+MODELS = _child(root.MODELS, 'models', 'integrations')
 DATASETS = _child(root.DATASETS, 'datasets')
 DATA_SAMPLERS = _child(root.DATA_SAMPLERS, 'datasets')
 FUNCTIONS = _child(root.FUNCTIONS, 'datasets')
-TRANSFORMS = _child(root.TRANSFORMS, 'datasets')
-METRICS = _child(root.METRICS, 'evaluation')
-HOOKS = _child(root.HOOKS, 'engine')
+TRANSFORMS = _child(root.TRANSFORMS, 'datasets', 'integrations')
+METRICS = _child(root.METRICS, 'evaluation', 'integrations')
+HOOKS = _child(root.HOOKS, 'engine', 'integrations.hooks')
 LOOPS = _child(root.LOOPS, 'engine')
 OPTIM_WRAPPERS = _child(root.OPTIM_WRAPPERS, 'engine')
 OPTIM_WRAPPER_CONSTRUCTORS = _child(root.OPTIM_WRAPPER_CONSTRUCTORS, 'engine')

@@ -103,10 +103,10 @@ def write_keypoints(folder: Path, name: str, keypoints: dict, metadata: dict) ->
     return path
 
 
-def mmpose_arrays(split: str, step: int = 5) -> dict[str, np.ndarray]:
+def mmpose_arrays(split: str, step: int = 5, videos: dict = MMPOSE_VIDEOS) -> dict[str, np.ndarray]:
     """The arrays of h36m_train.npz or h36m_test.npz."""
     images, parts, solids = [], [], []
-    for number, (subject, action, camera, length) in enumerate(MMPOSE_VIDEOS[split]):
+    for number, (subject, action, camera, length) in enumerate(videos[split]):
         lens, name = studio_camera(subject, camera), f'{subject}_{action}.{camera}'
         points = lens.to_camera(world_motion(length, number))
         images += [f'{subject}/{name}/{name}_{1 + step * frame:06d}.jpg' for frame in range(length)]
@@ -133,10 +133,10 @@ def mmpose_cameras() -> dict:
     return cameras
 
 
-def write_mmpose(folder: Path, **changes: dict) -> dict[str, Path]:
+def write_mmpose(folder: Path, videos: dict = MMPOSE_VIDEOS, **changes: dict) -> dict[str, Path]:
     """Write the annotation files and cameras; ``changes`` replace arrays of a split. Returns the paths."""
     paths = {'cameras': write_pickle(folder / 'cameras.pkl', mmpose_cameras())}
-    for split in MMPOSE_VIDEOS:
+    for split in videos:
         paths[split] = folder / f'h36m_{split}.npz'
-        np.savez(paths[split], **{**mmpose_arrays(split), **changes.get(split, {})})
+        np.savez(paths[split], **{**mmpose_arrays(split, videos=videos), **changes.get(split, {})})
     return paths

@@ -1,6 +1,6 @@
 """Import shims of the test environment, so that the real hosts load without compiled operators.
 
-Installed as a ``.pth`` by the Makefile, so that subprocesses have them too. Loading this file patches
+Installed as a ``.pth`` by tools/setup_hosts.sh, so that subprocesses have them too. Loading this file patches
 nothing; it adds two import finders:
 
 * ``MissingModules`` is asked last, hence only for modules that do not exist: ``mmcv._ext`` (the only

@@ -11,6 +11,7 @@ from torch.optim import SGD
 from torch.utils.data import DataLoader
 
 from motionbert_mm.datasets.mixing import MixedDataset
+from motionbert_mm.integrations.compat import REPAIRS
 from tests.generated import Labelled
 
 TINY_BACKBONE = dict(type='DSTformer', max_frames=9, dim=16, depth=1, num_heads=2)
@@ -83,6 +84,17 @@ MINIMAL: dict[str, dict] = {
     'ZeroMissing': {},
     'RandomFlip': {},
     'RandomMove': {},
+    # MMAction2
+    'RecognizerBackbone': dict(backbone=TINY_BACKBONE, neck=dict(type='RepresentationLayer', out_channels=8)),
+    'RecognizerHead': dict(head=dict(type='ActionHead', in_channels=8, num_classes=3, hidden_channels=32, drop=0.0,
+                                     losses=[dict(type='CrossEntropyLoss')])),
+    'RecognizerPipeline': dict(pipeline=[dict(type='NormalizeCoords', inputs='crop_scale', target=None)]),
+    'ResampleFrames': dict(num_frames=9),
+    # MMPose
+    'PoseLifterBackbone': dict(backbone=TINY_BACKBONE),
+    'CentreLifterBackbone': dict(backbone=TINY_BACKBONE),
+    'LiftHeadForMMPose': dict(heads=dict(pose=dict(TINY_HEAD, in_channels=16))),
+    'Pose3DMetricForMMPose': {},
     # evaluation
     'ActionMetric': {},
     'OneShotMetric': {},
@@ -97,6 +109,7 @@ MINIMAL: dict[str, dict] = {
     'DecoderTransferHook': {},
     'CurriculumHook': dict(first_epochs=dict(poses=1)),
     'StepSeedHook': {},
+    'HostRepairsHook': dict(skip=[repair.name for repair in REPAIRS]),
     'ResumableEpochLoop': dict(runner=RUNNER, dataloader=DataLoader([1, 2]), max_epochs=1),
     'BFloat16OptimWrapper': dict(optimizer=SGD([Parameter(zeros(1))], lr=0.1)),
     'MotionOptimConstructor': dict(optim_wrapper_cfg=dict(optimizer=dict(type='SGD', lr=0.1))),

@@ -65,7 +65,7 @@ def test_every_registry_has_the_scope_of_the_package():
 
 def test_layers_and_geometry_are_not_registered():
     places = {entry.__module__.split('.')[1] for child in ALL_REGISTRIES for entry in child.module_dict.values()}
-    assert places <= {'models', 'datasets', 'evaluation', 'engine'}
+    assert places <= {'models', 'datasets', 'evaluation', 'engine', 'integrations'}
 
 
 def test_built_objects_pass_through_and_defaults_give_way():

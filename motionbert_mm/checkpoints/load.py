@@ -7,7 +7,7 @@ import re
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any, Optional, Union
+from typing import Any, Callable, Optional, Union
 
 import numpy as np
 import torch
@@ -196,7 +196,15 @@ def _numpy_scalars_allowed() -> Any:
     scalar = np.float64(0).__reduce__()[0]
     names = [(scalar, f'{module}.scalar') for module in ('numpy.core.multiarray', 'numpy._core.multiarray')]
     kinds = {type(np.dtype(kind)) for kind in ('f2', 'f4', 'f8', 'i4', 'i8', '?')}
-    return torch.serialization.safe_globals([*names, np.dtype, *kinds])
+    # What the process admits already, as after the repairs of `integrations`, stays as it is.
+    admitted = set(map(global_name, torch.serialization.get_safe_globals()))
+    return torch.serialization.safe_globals([entry for entry in (*names, np.dtype, *kinds)
+                                             if global_name(entry) not in admitted])
+
+
+def global_name(entry: Union[Callable, tuple]) -> str:
+    """Return under which name torch admits an entry of ``torch.serialization.get_safe_globals()``."""
+    return entry[1] if isinstance(entry, tuple) else f'{entry.__module__}.{entry.__qualname__}'
 
 
 def _first_line(error: BaseException) -> str:

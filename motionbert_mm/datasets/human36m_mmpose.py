@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import Optional
+from typing import NamedTuple, Optional
 
 import numpy as np
 
@@ -37,6 +37,25 @@ _LENS = {'f': 2, 'c': 2, 'k': 3, 'p': 2}
 COMPUTED = 'computed'  # instead of the path of a factor file
 
 PathMap = Mapping[str, str]
+
+
+class ImageName(NamedTuple):
+    """What the name of an image says; ``action`` as it is spelt there, with the number of the recording."""
+
+    sequence: str
+    subject: str
+    action: str
+    camera: str
+    frame: int
+
+
+def parse_image_name(name: str) -> ImageName:
+    """Take apart 'S1/S1_Walking_1.54138969/S1_Walking_1.54138969_000001.jpg'; ValueError if it is none such."""
+    match = _IMAGE.fullmatch(name)
+    if match is None:
+        raise ValueError(f'imgname {name!r}, expected one like S1/S1_Walking_1.54138969/'
+                         'S1_Walking_1.54138969_000001.jpg')
+    return ImageName(*match.groups()[:4], int(match[5]))
 
 
 class MMPoseFiles(Human36MFiles):
@@ -144,14 +163,14 @@ class _Split:
         """Find the rows of each sequence and the frame rate."""
         self.rows, self.parsed, frames = {}, {}, {}
         for row, image in enumerate(self.images.tolist()):
-            match = _IMAGE.fullmatch(image)
-            if match is None:
-                raise ValueError(f'{self.path}: imgname {image!r}, expected one like S1/S1_Walking_1.54138969/'
-                                 'S1_Walking_1.54138969_000001.jpg')
-            name, frame = match[1], int(match[5])
-            self.parsed[name] = match.group(2, 3, 4)
+            try:
+                parsed = parse_image_name(image)
+            except ValueError as error:
+                raise ValueError(f'{self.path}: {error}') from None
+            name = parsed.sequence
+            self.parsed[name] = parsed.subject, parsed.action, parsed.camera
             self.rows.setdefault(name, []).append(row)
-            frames.setdefault(name, []).append(frame)
+            frames.setdefault(name, []).append(parsed.frame)
         check_subjects((subject for subject, _, _ in self.parsed.values()), split, str(self.path))
         self.fps = VIDEO_FPS / self._frame_step(frames)
 

@@ -45,7 +45,7 @@ class MotionModel(BaseModel):
         self.skeleton = get_skeleton(skeleton)
         self.flip_test = flip_test
         self.backbone = build(MODELS, backbone)
-        self.neck, channels, tokens = _build_neck(neck, self.backbone)
+        self.neck, channels, tokens = build_neck(neck, self.backbone)
         self.heads = nn.ModuleDict({name: _build_head(head, channels, tokens) for name, head in heads.items()})
         self.predicts = tuple(self.heads if predicts is None else predicts)
         self._check_predicts()
@@ -177,7 +177,7 @@ class MotionModel(BaseModel):
     def _features_of(self, name: str, features: Features, num_persons: int) -> Tensor:
         """Return the features that a head reads, (B * M, T', J', D), or (B, M, T', J', D) if it joins persons."""
         head = self.heads[name]
-        chosen = _choose(features, head.source, name)
+        chosen = choose_features(features, head.source, name)
         return chosen.unflatten(0, (-1, num_persons)) if head.joins_persons else chosen
 
     def _check_predicts(self) -> None:
@@ -210,7 +210,7 @@ class MotionModel(BaseModel):
         return self
 
 
-def _build_neck(neck: Union[dict, Sequence[dict], None], backbone: nn.Module) -> tuple[nn.Module, int, int]:
+def build_neck(neck: Union[dict, Sequence[dict], None], backbone: nn.Module) -> tuple[nn.Module, int, int]:
     """Build a neck or a row of necks behind a backbone; return it, and the channels and tokens of a frame it gives."""
     necks, channels, tokens = [], backbone.out_channels, getattr(backbone, 'num_tokens', backbone.num_joints)
     for config in [neck] if isinstance(neck, Mapping) else neck or ():
@@ -266,8 +266,12 @@ def _absorb_absent(losses: dict[str, Tensor]) -> dict[str, Tensor]:
     return {**there, first: there[first] + sum(zeros)}
 
 
-def _choose(features: Features, source: Optional[str], head: str) -> Tensor:
-    """Return the features that a head reads."""
+def choose_features(features: Features, source: Optional[str], head: str) -> Tensor:
+    """Return the features that a head with some ``source`` reads, be they one tensor or a dict of a neck.
+
+    Raises:
+        ValueError: the neck gives no such features; ``head`` is the name in the message.
+    """
     if isinstance(features, Mapping) and source in features:
         return features[source]
     if isinstance(features, Mapping) or source is not None:

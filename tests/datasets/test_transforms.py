@@ -271,6 +271,8 @@ def test_pack_keeps_what_is_asked_for(batch):
 
 
 TRANSFORMS.import_from_location()
+# Those of batches; steps for the pipelines of other projects take one sample.
+BATCHED = sorted(name for name, entry in TRANSFORMS.module_dict.items() if '.integrations.' not in entry.__module__)
 
 
 def two_detected(batch):
@@ -290,7 +292,7 @@ def normalised(batch, name):
     return NormalizeCoords(target='root_relative' if name == 'Take3DInputs' else None)(batch, rng())
 
 
-@pytest.mark.parametrize('name', sorted(TRANSFORMS.module_dict))
+@pytest.mark.parametrize('name', BATCHED)
 def test_no_transform_writes_into_its_input(batch, name):
     batch = frozen(normalised(batch, name))
     before = dict(batch)
@@ -298,7 +300,7 @@ def test_no_transform_writes_into_its_input(batch, name):
     assert batch.keys() == before.keys() and all(batch[key] is value for key, value in before.items())
 
 
-@pytest.mark.parametrize('name', sorted(TRANSFORMS.module_dict))
+@pytest.mark.parametrize('name', BATCHED)
 def test_every_transform_is_a_function_of_batch_and_generator(batch, name):
     transform, batch = build(TRANSFORMS, dict(type=name, **arguments(name))), normalised(batch, name)
     first, again = transform(batch, rng(7)), transform(batch, rng(7))
