@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Optional
 
 from mmengine.config import Config
+from torch.utils.data import Dataset
 
 from motionbert_mm.registry import DATASETS, MODELS, build
 
@@ -27,7 +28,10 @@ def fill_classes(config: Config, classes: Optional[Sequence[str]] = None) -> Non
     if not heads:
         return
     if classes is None:
-        classes = _classes_of(config.train_dataloader.dataset)
+        built = build(DATASETS, config.train_dataloader.dataset)
+        if not hasattr(built, 'classes') and all(head.get('num_classes') for head in heads):
+            return  # several sources, of which each has classes of its own or none
+        classes = _classes_of(built)
     for head in heads:
         if head.get('num_classes') not in (None, len(classes)):
             raise ValueError(f'ActionHead has num_classes={head.num_classes}, but there are {len(classes)} classes: '
@@ -39,14 +43,13 @@ def fill_classes(config: Config, classes: Optional[Sequence[str]] = None) -> Non
             loader.dataset.classes = list(classes)
 
 
-def _classes_of(dataset: dict) -> tuple:
+def _classes_of(dataset: Dataset) -> tuple:
     """Return the classes of a data set, all of whose clips must be labelled."""
-    built = build(DATASETS, dataset)
-    classes = getattr(built, 'classes', ())
-    if not classes:
-        raise ValueError(f'{dataset.type} in train_dataloader has no classes; an ActionHead learns from clips with '
-                         'labels, see tools/dataset_converters/action_folder.py')
-    built.labels  # noqa: B018 refuses clips without a label
+    classes = getattr(dataset, 'classes', ())
+    if not classes or not len(dataset.labels):  # labels refuses clips without one
+        raise ValueError(f'{type(dataset).__name__} in train_dataloader has no classes; an ActionHead learns from '
+                         'clips with labels, see tools/dataset_converters/action_folder.py. Of several sources it '
+                         'needs num_classes')
     return classes
 
 

@@ -14,12 +14,12 @@ from typing import Callable
 
 import numpy as np
 
+from motionbert_mm.doctor.facts import is_found
 from motionbert_mm.integrations.missing_modules import (
     DRN,
     MMCV_EXT,
     StandInFinder,
     drn_part,
-    is_installed,
     is_missing,
     mmcv_operator,
 )
@@ -143,7 +143,7 @@ def undo_repairs() -> list[str]:
 
 def is_needed(repair: Repair) -> bool:
     """Say whether one of the hosts is installed and the defect is here."""
-    return any(map(is_installed, repair.hosts)) and repair.is_needed()
+    return any(map(is_found, repair.hosts)) and repair.is_needed()
 
 
 def _chosen(skip: Iterable[str]) -> set[str]:

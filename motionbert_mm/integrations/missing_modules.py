@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import importlib.machinery
-import importlib.util
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -84,14 +83,6 @@ def _ask_finders(name: str, path: Optional[Sequence[str]]) -> Optional[importlib
         spec = importlib.machinery.ModuleSpec(name, None, is_package=True)
         spec.submodule_search_locations = [os.path.join(entry, name.rpartition('.')[2]) for entry in path]
         return spec
-
-
-def is_installed(name: str) -> bool:
-    """Say whether a package is there, without importing it."""
-    try:
-        return importlib.util.find_spec(name) is not None
-    except Exception:  # an import hook may refuse it in any way
-        return False
 
 
 def is_missing(name: str) -> bool:

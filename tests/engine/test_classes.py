@@ -40,6 +40,16 @@ def test_unlabelled_clips_are_refused_before_training(tiny_store):
         fill_classes(config)
 
 
+def test_of_several_sources_the_config_says_the_number(tiny_store):
+    config = action_config(tiny_store, dict(num_classes=5))
+    config.train_dataloader.dataset = dict(type='MixedDataset', datasets=dict(mine=config.train_dataloader.dataset))
+    fill_classes(config)
+    assert config.model.heads.action.num_classes == 5 and 'classes' not in config.val_dataloader.dataset
+    config.model.heads.action.num_classes = None
+    with pytest.raises(ValueError, match='MixedDataset in train_dataloader has no classes'):
+        fill_classes(config)
+
+
 def test_other_models_stay_as_they_are(tiny_store):
     config = make_config(tiny_store)
     fill_classes(config)

@@ -224,7 +224,7 @@ def test_a_part_that_is_there_is_left_alone(hosts, name, path):
 # All of them.
 
 def test_nothing_is_repaired_where_no_host_is(monkeypatch):
-    monkeypatch.setattr(compat, 'is_installed', lambda name: False)
+    monkeypatch.setattr(compat, 'is_found', lambda name: False)
     assert compat.apply_repairs() == []
 
 
