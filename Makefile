@@ -15,7 +15,7 @@ demo: env
 	$(BIN)/python tools/demo.py --out demo_out
 
 test: env-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadscope
 
 lint: env-test
 	$(BIN)/ruff check .

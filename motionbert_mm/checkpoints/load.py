@@ -20,6 +20,8 @@ META_KEY = 'motionbert_mm'
 # What a checkpoint notes of its training data, where they say it: names of the classes, frames per second, persons of a
 # sample, and seconds that a window spans.
 DATA_FACTS = ('classes', 'fps', 'num_persons', 'window_seconds')
+# Models of hosts that may hold networks of this package -> their converter.
+HOST_MODELS = {'PoseLifter': 'mmpose', 'RecognizerGCN': 'mmaction'}
 # Transforms of a test pipeline that inference repeats, by what they do.
 STEPS = {'input': ('NormalizeCoords',), 'input_3d': ('Take3DInputs',),
          'action': ('AssociatePersons', 'ConvertSkeleton', 'NormalizeCoords', 'OfficialActionPose', 'ZeroMissing'),
@@ -127,7 +129,12 @@ def load_model(path: Union[str, os.PathLike], device: Optional[str] = None) -> t
     description = _find_description(checkpoint)
     if description is None or 'state_dict' not in checkpoint:
         raise ValueError(f'{path} does not say which model it holds (keys {sorted(map(str, checkpoint))}); checkpoints '
-                         'of tools/train.py do, official ones after tools/model_converters/')
+                         'of tools/train.py do, official ones and those of MMPose and MMAction2 after '
+                         'tools/model_converters/')
+    host = HOST_MODELS.get(str(description['model'].get('type')).rpartition('.')[2])
+    if host is not None:
+        raise ValueError(f'{path} holds a {description["model"]["type"]}; convert it with '
+                         f'tools/model_converters/{host}.py')
     # How training was initialised does not matter here, and its classes are MMEngine's.
     description = _without(description, 'init_cfg')
     check_types(description, str(path))

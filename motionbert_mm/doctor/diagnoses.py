@@ -12,7 +12,7 @@ from motionbert_mm.doctor.facts import Facts
 BROKEN, REPAIRED, NOTE = 'broken', 'repaired at run time', 'note'
 HOOK = "custom_hooks=[dict(type='motionbert_mm.HostRepairsHook')] in the config of the host"
 UNDECLARED = ('six', 'importlib_metadata', 'json_tricks', 'munkres', 'pycocotools', 'shapely', 'terminaltables',
-              'packaging', 'platformdirs', 'cv2')
+              'packaging', 'platformdirs', 'requests', 'cv2')
 OTHER_NAMES = {'cv2': 'opencv-python-headless'}
 
 

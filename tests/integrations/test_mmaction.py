@@ -120,6 +120,26 @@ def test_finetuning_starts_from_a_checkpoint_of_ours_whatever_its_heads(ann_file
     assert groups == {1e-3, 1e-4}
 
 
+def test_an_unconverted_checkpoint_is_refused_with_its_converter(trained):
+    with pytest.raises(ValueError, match='holds a RecognizerGCN; convert it with tools/model_converters/mmaction.py'):
+        load_model(trained[2] / f'epoch_{EPOCHS}.pth', 'cpu')
+
+
+@pytest.mark.skipif(not hasattr(torch.serialization, 'safe_globals'), reason='torch < 2.5 admits no further classes')
+def test_a_checkpoint_with_the_log_history_of_mmengine_is_converted(ann_file, tmp_path, monkeypatch):
+    config = shrink(ACTION, ann_file, tmp_path, custom_hooks=[])
+    config.train_cfg.update(max_epochs=1, val_interval=1)
+    config.default_hooks.checkpoint.interval = 1
+    runner = make_runner(config)
+    runner.train()
+    source, target = tmp_path / 'epoch_1.pth', tmp_path / 'ours.pth'
+    with pytest.raises(ValueError, match='HistoryBuffer'):
+        read_checkpoint(source)
+    convert(monkeypatch, source, target)
+    ours = read_checkpoint(target)['state_dict']
+    assert torch.equal(ours['backbone.embed.weight'], runner.model.backbone.backbone.embed.weight)
+
+
 def test_a_run_resumes_from_its_own_checkpoint(trained, ann_file, tmp_path):
     _, finished, path = trained
     middle = path / f'epoch_{EPOCHS // 2}.pth'

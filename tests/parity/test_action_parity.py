@@ -87,7 +87,7 @@ def test_class_head_in_training():
     assert_near(losses['loss_class'], outputs['train_ce'])
     assert_near(head.norm.running_mean, outputs['train_running_mean'])
     assert_near(head.norm.running_var, outputs['train_running_var'])
-    assert head.norm.num_batches_tracked == outputs['train_num_batches_tracked']
+    assert int(head.norm.num_batches_tracked) == int(outputs['train_num_batches_tracked'])
     assert_close(head.fc2.weight.grad, outputs['grad_fc2_weight'], RELATIVE)
     assert_close(head.norm.weight.grad, outputs['grad_bn_weight'], RELATIVE)
     assert_close(features.grad, outputs['grad_feat'], RELATIVE)
