@@ -1,0 +1,10 @@
+# For runs of minutes on one or two CPU cores, on the synthetic body; not a published size.
+_base_ = './dstformer_base_mesh.py'
+body_model = dict(_delete_=True, path='synthetic')
+model = dict(
+    backbone=dict(max_frames=27, dim=64, depth=2, num_heads=2),
+    neck=dict(out_channels=64),
+    heads=dict(mesh=dict(hidden_channels=256, body_model=body_model)),
+)
+val_evaluator = dict(body_model=body_model)
+test_evaluator = val_evaluator
