@@ -10,12 +10,8 @@ pipeline = [
     dict(type='NormalizeCoords', target=None),
     dict(type='PackInputs', fields=['smpl_pose', 'smpl_betas']),
 ]
-source = dict(
-    type='MotionDataset',
-    window=dict(kind='official', num_frames=16, stride=8),
-    input_2d='detected',
-    targets=['smpl_pose', 'smpl_betas'],
-    pipeline=pipeline)
+targets = ['smpl_pose', 'smpl_betas']
+window = dict(kind='official', num_frames=16, stride=8)
 
 train_dataloader = dict(
     batch_sampler=dict(type='SourceBatchSampler', order=['h36m', 'coco', 'pw3d'], batch_sizes=dict(coco=512)),
@@ -23,9 +19,12 @@ train_dataloader = dict(
         _delete_=True,
         type='MixedDataset',
         datasets=dict(
-            h36m=dict(source, data_root='data/mesh/h36m/train'),
-            coco=dict(source, data_root='data/mesh/coco/train', window=dict(num_frames=1)),
-            pw3d=dict(source, data_root='data/mesh/pw3d/train'))),
+            h36m=dict(type='MotionDataset', data_root='data/mesh/h36m/train', window=window,
+                      input_2d='detected', targets=targets, pipeline=pipeline),
+            coco=dict(type='MotionDataset', data_root='data/mesh/coco/train', window=dict(num_frames=1),
+                      input_2d='detected', targets=targets, pipeline=pipeline),
+            pw3d=dict(type='MotionDataset', data_root='data/mesh/pw3d/train', window=window,
+                      input_2d='detected', targets=targets, pipeline=pipeline))),
 )
 val_dataloader = dict(dataset=dict(data_root='data/mesh/pw3d/test'))
 test_dataloader = val_dataloader
