@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from motionbert_mm.datasets.human36m_videopose3d import VideoPose3DFiles
-from tests import h36m_files, mpi_inf_3dhp_files
+from tests import h36m_files, mesh_files, mpi_inf_3dhp_files
 from tests.generated import write_store
 from tests.io.body import walk_2d
 from tests.io.openpose import write_openpose
@@ -116,10 +116,28 @@ def mpi_inf_3dhp(folder: Path) -> Path:
     return mpi_inf_3dhp_files.write_download(folder)
 
 
+def motionbert_mesh(folder: Path) -> Path:
+    for dataset in mesh_files.VIDEOS:
+        mesh_files.write_pickle(folder / f'mesh_det_{dataset}.pkl', mesh_files.mesh_content(dataset))
+    return folder
+
+
+def threedpw(folder: Path) -> Path:
+    for split in ('train', 'validation', 'test'):
+        mesh_files.write_pw3d(folder, split)
+    return folder
+
+
+def coco_eft(folder: Path) -> Path:
+    mesh_files.write_coco(folder)
+    return folder
+
+
 def store(folder: Path) -> Path:
     return write_store(folder / 'store')
 
 
 STAND_INS = {'h36m-motionbert': h36m_motionbert, 'h36m-videopose3d': h36m_videopose3d, 'h36m-mmpose': h36m_mmpose,
              'amass': amass, 'posetrack18': posetrack18, 'instavariety': instavariety, '3dhp': mpi_inf_3dhp,
-             'ntu-pyskl': ntu_pyskl, 'openpose': openpose, 'alphapose': alphapose, 'store': store}
+             'ntu-pyskl': ntu_pyskl, 'openpose': openpose, 'alphapose': alphapose, 'store': store,
+             'motionbert-mesh': motionbert_mesh, '3dpw': threedpw, 'coco-eft': coco_eft}

@@ -1,16 +1,19 @@
 """Every config loads, builds what it names, trains one step and tests one, on generated data."""
 import inspect
 from itertools import islice
+from pathlib import Path
 
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
+from motionbert_mm.datasets.motionbert_mesh import MeshFile
+from motionbert_mm.datasets.pose_files import write_stores
 from motionbert_mm.engine.classes import fill_classes
 from motionbert_mm.engine.command_line import RUNNER_EXTRAS
 from motionbert_mm.registry import check_arguments
-from tests import mpi_inf_3dhp_files, pyskl_files
+from tests import mesh_files, mpi_inf_3dhp_files, pyskl_files
 from tests.generated import ROOT
 
 # Configs of other projects, which their Runners run: tests/integrations.
@@ -41,6 +44,9 @@ def shrink(config, store, folder):
     """Point every data set of a config at generated data, two samples a batch, and make the network small."""
     backbone = config.model.backbone
     backbone.update({name: min(size, backbone[name]) for name, size in SMALL.items() if name in backbone})
+    for part in (*config.model.heads.values(), config.get('val_evaluator') or {}, config.get('test_evaluator') or {}):
+        if 'body_model' in part:
+            part.body_model = dict(path='synthetic')  # SMPL is not in the repository
     for neck in as_list(config.model.get('neck')):
         if 'num_frames' in neck:
             neck.num_frames = min(neck.num_frames, FEW_FRAMES)
@@ -58,6 +64,8 @@ def shrink(config, store, folder):
                 data.update(data_root=str(folder / 'synthetic'), num_clips=12 if is_one_shot else 1, num_frames=40)
             elif data.type == 'PysklDataset':
                 data.update(data_root=str(folder), ann_file=str(folder / data.ann_file))
+            elif 'data/mesh' in data.data_root:
+                data.data_root = str(folder / 'mesh' / Path(data.data_root).name)
             elif 'mpi_inf_3dhp' in data.data_root:
                 data.update(data_root=str(folder / data.data_root), include=[], exclude=[])
             else:
@@ -75,6 +83,8 @@ def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp('configs')
     for split in ('train', 'test'):
         mpi_inf_3dhp_files.write_store(path / 'data' / 'mpi_inf_3dhp' / split, is_test=split == 'test')
+    pickle = mesh_files.write_pickle(path / 'mesh_det_pw3d.pkl', mesh_files.mesh_content('pw3d', has_initial=True))
+    write_stores(MeshFile(pickle, 'pw3d'), path / 'mesh')
     for num_classes in (60, 120):
         pyskl_files.write_ntu(path / 'data' / 'action' / f'ntu{num_classes}_hrnet.pkl', num_classes)
     return path

@@ -1,10 +1,12 @@
-"""Lift a 2D keypoint file to 3D, or label what people do in it, whichever the checkpoint was trained for.
+"""Lift a 2D keypoint file to 3D, recover meshes or label what people do, whichever the checkpoint was trained for.
 
-A lifter writes numbers, a picture strip and an animation of one person. An action model writes segments of one class
-each, the scores of every frame and an animation, for everybody in the file.
+A lifter writes numbers, a picture strip and an animation of one person; a mesh model SMPL parameters, the meshes and
+the same pictures. An action model writes segments of one class each, the scores of every frame and an animation, for
+everybody in the file.
 
 Examples:
     tools/infer.py work_dirs/lifter/best.pth alphapose.json --skeleton halpe26 --image-size 1920 1080 --out out
+    tools/infer.py work_dirs/mesh/best.pth alphapose.json --image-size 1920 1080 --mesh-format obj --out out
     tools/infer.py work_dirs/actions/best.pth alphapose.json --image-size 1920 1080 --fps 25 --out out
 """
 from __future__ import annotations
@@ -17,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from motionbert_mm.apis import ActionLabeller, Lifter, LiftResult
+from motionbert_mm.apis import ActionLabeller, Lifter, LiftResult, MeshRecoverer
 from motionbert_mm.apis.label_output import (
     Clock,
     LabelledTracks,
@@ -28,19 +30,23 @@ from motionbert_mm.apis.label_output import (
     write_labels,
 )
 from motionbert_mm.apis.labelling import find_head
+from motionbert_mm.apis.lift_output import Output, write_motion
+from motionbert_mm.apis.mesh_output import FORMATS, MAX_MESHES, choose_frames, write_bodies
 from motionbert_mm.apis.missing import WAYS, describe_filled
 from motionbert_mm.checkpoints.load import load_model
 from motionbert_mm.engine.command_line import check_device
-from motionbert_mm.io import KeypointTrack, atomic_path, read_keypoints
+from motionbert_mm.io import KeypointTrack, read_keypoints
+from motionbert_mm.io.mesh_files import import_trimesh, read_parameters
 from motionbert_mm.io.people import read_persons
 from motionbert_mm.models.heads.action import ActionHead, EmbeddingHead
-from motionbert_mm.visualization import animate, animate_labels, draw_strip
+from motionbert_mm.models.heads.smpl import SMPLHead
+from motionbert_mm.visualization import animate_labels
 from motionbert_mm.visualization.movie import check_format
 
-# Options that one kind of model has no use for.
+# Options that other kinds of models have no use for.
 LIFTING_ONLY = ('dilation', 'missing', 'no_tta')
+MESH_ONLY = ('mesh_format', 'mesh_every', 'body_model', 'initial')
 LABELLING_ONLY = ('step', 'min_seconds', 'threshold', 'together', 'window_seconds')
-FRAME = 'camera: x right, y down, z forward; relative to the root joint'
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -62,7 +68,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--image-size', type=float, nargs=2, required=True, metavar=('W', 'H'),
                         help='of the video, in pixels')
     parser.add_argument('--out', type=Path, required=True, metavar='DIR', help='made if missing')
-    parser.add_argument('--track', metavar='ID', help='person; default: lift the one seen longest, label everybody')
+    parser.add_argument('--track', metavar='ID', help='person; default: the one seen longest; everybody is labelled')
     parser.add_argument('--fps', type=float, default=30.0,
                         help='of the keypoints: speed of the animation, and what is a second to an action model')
     parser.add_argument('--format', choices=('gif', 'mp4'), default='gif', help='of the animation')
@@ -72,13 +78,14 @@ def parse_args() -> argparse.Namespace:
                              'gets a window around every frame; else 8, which overlap by half; 16 of an action model')
     parser.add_argument('--trust-order', action='store_true', help='accept joints in an order that looks wrong')
     parser.add_argument('--no-animation', action='store_true', help='leave the animation out')
-    add_lifting_options(parser.add_argument_group('lifting'))
+    add_lifting_options(parser.add_argument_group('lifting and mesh recovery'))
+    add_mesh_options(parser.add_argument_group('mesh recovery'))
     add_labelling_options(parser.add_argument_group('labelling of actions'))
     return parser.parse_args()
 
 
 def add_lifting_options(group: argparse._ArgumentGroup) -> None:
-    """Add what applies to models that lift."""
+    """Add what applies to models that lift or recover meshes."""
     group.add_argument('--dilation', type=int, metavar='N',
                        help='step between the frames of a window; default: as in training. A model of every second '
                             'frame of 50 fps takes every frame (1) of 25 fps')
@@ -87,6 +94,21 @@ def add_lifting_options(group: argparse._ArgumentGroup) -> None:
                             'hidden, or interpolation over time before it. Default: the model, if it was trained with '
                             'hidden joints')
     group.add_argument('--no-tta', action='store_true', default=None, help='do not average with the mirrored input')
+
+
+def add_mesh_options(group: argparse._ArgumentGroup) -> None:
+    """Add what applies to mesh models."""
+    group.add_argument('--mesh-format', choices=FORMATS,
+                       help='glb: one animated mesh, for Blender and other viewers; obj: a folder with a mesh for each '
+                            'frame; both in metres, y up. Default: glb')
+    group.add_argument('--mesh-every', type=int, metavar='N',
+                       help=f'write the mesh of every Nth frame; default: of all, or of at most {MAX_MESHES}')
+    group.add_argument('--body-model', type=Path, metavar='PATH',
+                       help='SMPL on this machine, a file or its folder, with the joint regressor beside it; default: '
+                            'where they were in training')
+    group.add_argument('--initial', type=Path, metavar='NPZ',
+                       help='bodies of another method, for a model that refines them: smpl_pose (F, 24, 3) or (F, 72) '
+                            'and smpl_betas (F, 10), and frame_ids (F,) where there are more frames than keypoints')
 
 
 def add_labelling_options(group: argparse._ArgumentGroup) -> None:
@@ -109,7 +131,7 @@ def check_args(args: argparse.Namespace) -> None:
         raise NotADirectoryError(f'--out {args.out} is a file; name a directory')
     if not (args.fps > 0 and np.isfinite(args.fps)):
         raise ValueError(f'--fps must be positive, got {args.fps}')
-    for option in ('batch_size', 'dilation'):
+    for option in ('batch_size', 'dilation', 'mesh_every'):
         value = getattr(args, option)
         if value is not None and value < 1:
             raise ValueError(f'--{option.replace("_", "-")} must be at least 1, got {value}')
@@ -143,29 +165,6 @@ def refuse_options(args: argparse.Namespace, options: tuple, kind: str) -> None:
                          f'{"are" if len(given) > 1 else "is"} not for {kind} as {args.checkpoint} holds')
 
 
-def save_motion(path: Path, result: LiftResult, joints: tuple, frame_ids: np.ndarray, fps: float) -> None:
-    """Write the motion and what is needed to read it; loads with ``allow_pickle=False``."""
-    with atomic_path(path) as work:
-        np.savez_compressed(work, keypoints_3d=result.keypoints_3d, confidence=result.confidence,
-                            filled=result.filled, hidden=result.hidden, frame_ids=frame_ids, joints=np.array(joints),
-                            skeleton=np.array(result.skeleton), unit=np.array('mm'), frame=np.array(FRAME),
-                            fps=np.array(fps))
-
-
-def write_outputs(args: argparse.Namespace, track: KeypointTrack, result: LiftResult, joints: tuple) -> list[Path]:
-    """Write numbers and pictures; return their paths."""
-    name = args.keypoints.absolute().stem
-    paths = [args.out / f'{name}_3d.npz', args.out / f'{name}_strip.png', args.out / f'{name}.{args.format}']
-    shown = {'keypoints_2d': track.keypoints, 'confidence': track.confidence, 'skeleton_2d': track.skeleton,
-             'filled': result.filled, 'title': name}
-    save_motion(paths[0], result, joints, track.frame_ids, args.fps)
-    draw_strip(result.keypoints_3d, result.skeleton, path=paths[1], frame_ids=track.frame_ids, **shown)
-    if args.no_animation:
-        return paths[:2]
-    animate(result.keypoints_3d, result.skeleton, paths[2], fps=args.fps, progress=_bar('drawing'), **shown)
-    return paths
-
-
 def _bar(name: str) -> functools.partial:
     """Return a progress bar to wrap around an iterable."""
     return functools.partial(tqdm, desc=name, ncols=80, leave=False)
@@ -174,9 +173,9 @@ def _bar(name: str) -> functools.partial:
 def run(args: argparse.Namespace) -> None:
     """Do what the model of the checkpoint can do."""
     check_args(args)
-    model, info = load_model(args.checkpoint, args.device)
+    model, info = load_model(args.checkpoint, args.device, body_model=args.body_model)
     if find_head(model, ActionHead) is not None:
-        refuse_options(args, LIFTING_ONLY, 'an action model')
+        refuse_options(args, (*LIFTING_ONLY, *MESH_ONLY), 'an action model')
         run_labelling(args, ActionLabeller.from_model(model, info, source=str(args.checkpoint),
                                                       window_seconds=args.window_seconds))
     elif find_head(model, EmbeddingHead) is not None:
@@ -184,29 +183,69 @@ def run(args: argparse.Namespace) -> None:
                          'themselves; tools/test.py compares them with exemplars (OneShotMetric) and '
                          'tools/analysis_tools/tsne.py draws them. To label a video, finetune with an ActionHead: '
                          'load_from in a config of configs/action/')
+    elif find_head(model, SMPLHead) is not None:
+        refuse_options(args, LABELLING_ONLY, 'a mesh model')
+        run_mesh(args, MeshRecoverer.from_model(model, info, source=str(args.checkpoint), dilation=args.dilation))
     else:
-        refuse_options(args, LABELLING_ONLY, 'a lifter')
+        refuse_options(args, (*LABELLING_ONLY, *MESH_ONLY), 'a lifter')
         run_lifting(args, Lifter.from_model(model, info, source=str(args.checkpoint), dilation=args.dilation))
 
 
-def run_lifting(args: argparse.Namespace, lifter: Lifter) -> None:
-    """Read, lift, write, report."""
+def read_track(args: argparse.Namespace) -> KeypointTrack:
+    """Read one person, and print what was chosen or assumed."""
     track = read_keypoints(args.keypoints, skeleton=args.skeleton, track=args.track, trust_order=args.trust_order)
     if track.skeleton is None:
         raise ValueError(f'{args.keypoints} does not say which joints it holds; name them with --skeleton')
     for note in track.notes:
         print(f'note: {note}')
-    result = lifter.lift(track.keypoints, track.confidence, skeleton=track.skeleton, image_size=args.image_size,
-                         batch_size=args.batch_size, flip_test=not args.no_tta, missing=args.missing or 'auto',
-                         progress=_bar('lifting'))
-    paths = write_outputs(args, track, result, lifter.skeleton.joints)
+    return track
+
+
+def input_options(args: argparse.Namespace, track: KeypointTrack) -> dict:
+    """Return the arguments of ``Lifter.lift`` and ``MeshRecoverer.recover`` that say how to run the model."""
+    return dict(skeleton=track.skeleton, image_size=args.image_size, batch_size=args.batch_size,
+                flip_test=not args.no_tta, missing=args.missing or 'auto')
+
+
+def run_lifting(args: argparse.Namespace, lifter: Lifter) -> None:
+    """Read, lift, write, report."""
+    track = read_track(args)
+    result = lifter.lift(track.keypoints, track.confidence, progress=_bar('lifting'), **input_options(args, track))
+    paths = write_motion(make_output(args), track, result, lifter.skeleton.joints)
+    report(track, result, lifter.skeleton.joints, paths)
+
+
+def run_mesh(args: argparse.Namespace, recoverer: MeshRecoverer) -> None:
+    """Read, recover, write, report."""
+    mesh_format = args.mesh_format or FORMATS[0]
+    if mesh_format != 'none':
+        import_trimesh()  # before work is lost
+    track = read_track(args)
+    initial = (None, None) if args.initial is None else read_parameters(args.initial, track.frame_ids)
+    result = recoverer.recover(track.keypoints, track.confidence, initial_pose=initial[0], initial_betas=initial[1],
+                               progress=_bar('recovering'), **input_options(args, track))
+    paths = write_bodies(make_output(args), track, result, recoverer.skeleton.joints, mesh_format=mesh_format,
+                         every=args.mesh_every)
+    num_meshes = len(choose_frames(len(track.keypoints), args.mesh_every))
+    if mesh_format != 'none' and num_meshes < len(track.keypoints):
+        print(f'note: meshes of {num_meshes} of {len(track.keypoints)} frames are written (--mesh-every)')
+    report(track, result, recoverer.skeleton.joints, paths)
+
+
+def make_output(args: argparse.Namespace) -> Output:
+    """Return where and how to write."""
+    return Output(args.out, args.keypoints.absolute().stem, args.fps, None if args.no_animation else args.format, _bar)
+
+
+def report(track: KeypointTrack, result: LiftResult, joints: tuple, paths: list[Path]) -> None:
+    """Say where the joints of the input came from and what was written."""
     for note in result.notes:
         print(f'note: {note}')
     num_frames = len(track.keypoints)
     print(f'{track.skeleton} -> {result.skeleton}, {num_frames} frame{"" if num_frames == 1 else "s"}')
     for kind in ('copied', 'averaged', 'invented'):
         print(f'  {kind + ":":<10}{", ".join(getattr(result, kind)) or "none"}')
-    for line in describe_filled(result.filled, result.hidden, lifter.skeleton.joints) or ['none']:
+    for line in describe_filled(result.filled, result.hidden, joints) or ['none']:
         print(f'  filled:   {line}')
     for path in paths:
         print(f'wrote {path}')

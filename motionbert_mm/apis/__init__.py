@@ -2,6 +2,7 @@
 from motionbert_mm.apis.attention import AttentionMap, attention_maps, recorded_attention
 from motionbert_mm.apis.inference import Lifter, LiftResult
 from motionbert_mm.apis.labelling import ActionLabeller, LabelResult
+from motionbert_mm.apis.mesh import MeshRecoverer, MeshResult
 
-__all__ = ['ActionLabeller', 'AttentionMap', 'LabelResult', 'LiftResult', 'Lifter', 'attention_maps',
-           'recorded_attention']
+__all__ = ['ActionLabeller', 'AttentionMap', 'LabelResult', 'LiftResult', 'Lifter', 'MeshRecoverer', 'MeshResult',
+           'attention_maps', 'recorded_attention']

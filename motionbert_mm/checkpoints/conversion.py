@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Optional, Union
@@ -20,7 +21,8 @@ from motionbert_mm.registry import MODELS, build
 ORIGIN_KEY = 'official'  # in ``meta``
 PREFIX = 'module.'
 EXAMPLES = 10  # keys that an error names
-BUFFERS = ('running_mean', 'running_var', 'num_batches_tracked')
+# What is counted as no parameter: statistics, mean parameters of SMPL, and SMPL itself.
+BUFFERS = re.compile(r'running_(mean|var)$|num_batches_tracked$|\.mean_(pose|betas)$|\.init_(pose|shape)$|\.smpl\.')
 
 
 def take_apart(checkpoint: Mapping) -> tuple[dict, dict]:
@@ -106,7 +108,7 @@ def save_checkpoint(path: Union[str, os.PathLike], checkpoint: dict) -> None:
     with atomic_path(path) as work:
         torch.save(checkpoint, work)
     weights = checkpoint.get('state_dict') or find_weights(checkpoint)[0]
-    count = sum(value.numel() for key, value in weights.items() if not key.endswith(BUFFERS))
+    count = sum(value.numel() for key, value in weights.items() if not BUFFERS.search(key))
     print_log(f'{path}: {len(weights)} tensors, {count:,} parameters, all matched, none left over')
 
 

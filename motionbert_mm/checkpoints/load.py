@@ -7,6 +7,7 @@ import re
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any, Callable, Optional, Union
 
 import numpy as np
@@ -108,12 +109,15 @@ def _part(key: str) -> str:
     return '.'.join(key.split('.')[:2 if key.startswith('heads.') else 1])
 
 
-def load_model(path: Union[str, os.PathLike], device: Optional[str] = None) -> tuple[nn.Module, dict]:
+def load_model(path: Union[str, os.PathLike], device: Optional[str] = None, *,
+               body_model: Optional[Union[str, os.PathLike]] = None) -> tuple[nn.Module, dict]:
     """Build the model that a checkpoint describes and load its weights.
 
     Args:
         path: a checkpoint of this package's training or of its converters.
         device: 'cpu', 'cuda:0', ...; None takes the best available.
+        body_model: where the body model of a mesh checkpoint is on this machine, a file or a folder; None is where it
+            was in training. A regressor that is not where it was is looked for beside it.
 
     Returns:
         The model in evaluation mode, and a dict with ``skeleton`` (name), ``num_frames`` (of a window), ``dilation``
@@ -123,7 +127,8 @@ def load_model(path: Union[str, os.PathLike], device: Optional[str] = None) -> t
         those that hid them in training; None where the checkpoint does not say) and ``DATA_FACTS`` (None likewise).
 
     Raises:
-        FileNotFoundError, ValueError: see ``read_checkpoint``; also a file without a description.
+        FileNotFoundError, ValueError: see ``read_checkpoint``; also a file without a description, or a body model for
+            a model without bodies.
     """
     checkpoint = read_checkpoint(path)
     description = _find_description(checkpoint)
@@ -135,9 +140,11 @@ def load_model(path: Union[str, os.PathLike], device: Optional[str] = None) -> t
     if host is not None:
         raise ValueError(f'{path} holds a {description["model"]["type"]}; convert it with '
                          f'tools/model_converters/{host}.py')
-    # How training was initialised does not matter here, and its classes are MMEngine's.
-    description = _without(description, 'init_cfg')
+    # How training was initialised does not matter here: its classes are MMEngine's, and mean bodies are in the weights.
+    description = _without(_without(description, 'init_cfg'), 'mean_params')
     check_types(description, str(path))
+    if body_model is not None:
+        description = {**description, 'model': _move_body(description['model'], Path(body_model), str(path))}
     model = build(MODELS, description['model'])
     load_weights(model, checkpoint['state_dict'], str(path))
     steps = {role: choose_steps(description['pipeline'], role) for role in STEPS}
@@ -146,6 +153,22 @@ def load_model(path: Union[str, os.PathLike], device: Optional[str] = None) -> t
                 trained_mask=description.get('trained_mask'), **steps,
                 **{name: description.get(name) for name in DATA_FACTS})
     return model.to(device or get_device()).eval(), info
+
+
+def _move_body(model: dict, body_model: Path, source: str) -> dict:
+    """Return the config of a model whose heads take their body from another place."""
+    heads = {name: head for name, head in model.get('heads', {}).items() if 'body_model' in head}
+    if not heads:
+        raise ValueError(f'{source} holds a model without bodies, which has no use for the body model {body_model}')
+    folder = body_model if body_model.is_dir() else body_model.parent
+    moved = {}
+    for name, head in heads.items():
+        body = {**head['body_model'], 'path': str(body_model)}
+        regressor = body.get('regressor')
+        if regressor is not None and not os.path.isfile(regressor):
+            body['regressor'] = str(folder / Path(regressor).name)
+        moved[name] = {**head, 'body_model': body}
+    return {**model, 'heads': {**model['heads'], **moved}}
 
 
 def noted_classes(checkpoint: dict) -> Optional[list]:

@@ -20,7 +20,7 @@ from typing import Optional
 import numpy as np
 import torch
 
-from motionbert_mm.datasets.regressed_joints import RegressedJoints, order_regressor
+from motionbert_mm.datasets.regressed_joints import RegressedJoints
 from motionbert_mm.geometry.resampling import resample, resample_rotations
 from motionbert_mm.geometry.rotation import axis_angle_to_matrix, matrix_to_axis_angle
 from motionbert_mm.io.body_files import (
@@ -34,6 +34,7 @@ from motionbert_mm.io.body_files import (
 )
 from motionbert_mm.io.plain_files import read_npz
 from motionbert_mm.io.work_folder import WorkFolder
+from motionbert_mm.structures.body import order_regressor
 
 SUFFIXES = {'smplh': '_poses.npz', 'smplx': '_stageii.npz'}
 RATE_KEYS = ('mocap_framerate', 'mocap_frame_rate')  # SMPL+H and SMPL-X releases

@@ -19,23 +19,31 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from typing import Any, Optional
+from typing import Any
 
 import numpy as np
 
 from motionbert_mm.datasets.human36m import (
     IMAGE_SIZES,
-    NUM_JOINTS,
-    SPLITS,
     Human36MFiles,
     canonical_action,
     check_subjects,
     numbered_action,
 )
+from motionbert_mm.datasets.motionbert_pickles import (
+    SPLITS,
+    check_lengths,
+    check_split,
+    common_value,
+    find_runs,
+    load_splits,
+    read_confidence,
+    read_points,
+    read_texts,
+)
 from motionbert_mm.datasets.pose_files import PoseSequence, check_array, check_pixels
-from motionbert_mm.io import safe_pickle
 
-_SOURCE = re.compile(r's_(\d+)_act_(\d+)_subact_\d+_ca_\d+')
+SOURCE = re.compile(r's_(\d+)_act_(\d+)_subact_\d+_ca_\d+')
 _REQUIRED = {'train': ('joint_2d', 'joint3d_image', 'camera_name', 'source')}
 _REQUIRED['test'] = (*_REQUIRED['train'], 'action', '2.5d_factor', 'joints_2.5d_image')
 
@@ -57,12 +65,7 @@ class MotionBERTFile(Human36MFiles):
 
     def __init__(self, path: str | os.PathLike) -> None:
         super().__init__()
-        content = safe_pickle.load(path)
-        missing = [split for split in SPLITS if not isinstance(content, dict) or split not in content]
-        if missing:
-            got = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
-            raise ValueError(f'{path}: expected a dict of {" and ".join(SPLITS)}, got {got}; this layout is that of '
-                             'h36m_sh_conf_cam_source_final.pkl')
+        content = load_splits(path, 'h36m_sh_conf_cam_source_final.pkl')
         self._splits = {split: _Split(f'{path}: {split}', content[split], split) for split in SPLITS}
 
     def keys(self, split: str) -> range:
@@ -78,50 +81,44 @@ class _Split:
     """The arrays of one split and where its videos begin."""
 
     def __init__(self, place: str, content: Mapping[str, Any], split: str) -> None:
-        if not isinstance(content, dict):
-            raise ValueError(f'{place} is a {type(content).__name__}, expected a dict of arrays')
-        missing = [name for name in _REQUIRED[split] if name not in content]
-        if missing:
-            raise ValueError(f'{place} lacks {", ".join(missing)}; it holds {sorted(map(str, content))}')
+        check_split(content, _REQUIRED[split], place)
         self.place, self.split, self.is_test = place, split, split == 'test'
-        self.words = {name: _texts(content[name], f'{place}: {name}')
+        self.words = {name: read_texts(content[name], f'{place}: {name}')
                       for name in ('camera_name', 'source', 'action') if name in content}
-        self.image = _points(content, 'joint3d_image', 3, place)
-        self.detected = _points(content, 'joint_2d', 2, place)
-        self.confidence = _confidence(content.get('confidence'), f'{place}: confidence')
+        self.image = read_points(content, 'joint3d_image', 3, place)
+        self.detected = read_points(content, 'joint_2d', 2, place)
+        self.confidence = read_confidence(content.get('confidence'), f'{place}: confidence')
         arrays = {**self.words, 'joint3d_image': self.image, 'joint_2d': self.detected}
         if self.is_test:
             self.factor = check_array(content['2.5d_factor'], (None,), f'{place}: 2.5d_factor')
-            self.truth = _points(content, 'joints_2.5d_image', 3, place)
+            self.truth = read_points(content, 'joints_2.5d_image', 3, place)
             arrays.update({'2.5d_factor': self.factor, 'joints_2.5d_image': self.truth})
         if self.confidence is not None:
             arrays['confidence'] = self.confidence
-        lengths = {name: len(values) for name, values in arrays.items()}
-        if len(set(lengths.values())) > 1 or not lengths['source']:
-            raise ValueError(f'{place}: all arrays need one common, positive number of frames, got {lengths}')
+        if not check_lengths(arrays, place):
+            raise ValueError(f'{place}: all arrays are empty, expected the frames of at least one video')
         check_pixels(self.image, f'{place}: joint3d_image')
         check_pixels(self.detected, f'{place}: joint_2d')
         self._find_videos()
 
     def _find_videos(self) -> None:
         sources = self.words['source']
-        starts = np.concatenate([[0], np.flatnonzero(sources[1:] != sources[:-1]) + 1])
-        self.ends = np.append(starts[1:], len(sources))
-        self.starts, self.names = starts, sources[starts].tolist()
+        self.starts, self.ends = find_runs(sources)
+        self.names = sources[self.starts].tolist()
         if len(set(self.names)) < len(self.names):
             name = next(name for name in self.names if self.names.count(name) > 1)
-            frames = [int(start) for start, other in zip(starts, self.names) if other == name]
+            frames = [int(start) for start, other in zip(self.starts, self.names) if other == name]
             raise ValueError(f'{self.place}: source {name!r} begins at frame {frames[0]} and again at {frames[1]}; '
                              'the frames of a source must follow each other')
 
     def read(self, number: int) -> PoseSequence:
         name, rows = self.names[number], slice(self.starts[number], self.ends[number])
-        match = _SOURCE.fullmatch(name)
+        match = SOURCE.fullmatch(name)
         if match is None:
             raise ValueError(f'{self.place}: source {name!r}, expected one like s_09_act_05_subact_02_ca_02')
         subject = f'S{int(match[1])}'
         check_subjects([subject], self.split, f'{self.place}: {name}')
-        camera = self._only(name, 'camera_name', rows)
+        camera = common_value(self.words['camera_name'][rows], name, 'camera_name', self.place)
         if camera not in IMAGE_SIZES:
             raise ValueError(f'{self.place}: {name} was seen by camera {camera!r}; the size of its images is known for '
                              f'{", ".join(IMAGE_SIZES)}')
@@ -142,38 +139,9 @@ class _Split:
 
     def _action(self, name: str, number: int, rows: slice) -> str:
         """Take the name that the file gives; the number in the source where it gives none, or a number."""
-        word = self._only(name, 'action', rows) if 'action' in self.words else ''
+        word = (common_value(self.words['action'][rows], name, 'action', self.place)
+                if 'action' in self.words else '')
         try:
             return numbered_action(number) if not word or word.isdigit() else canonical_action(word)
         except ValueError as error:
             raise ValueError(f'{self.place}: {name}: {error}') from None
-
-    def _only(self, name: str, key: str, rows: slice) -> str:
-        """Return the value that a whole video shares."""
-        values = np.unique(self.words[key][rows])
-        if len(values) > 1:
-            raise ValueError(f'{self.place}: {name} has {key} {values.tolist()}, expected one for the whole video')
-        return str(values[0])
-
-
-def _points(content: Mapping[str, Any], name: str, channels: int, place: str) -> np.ndarray:
-    """Return the first channels of an array (N, 17, >= channels)."""
-    values = np.asarray(content[name])
-    if values.ndim == 3 and values.shape[-1] > channels:
-        values = values[..., :channels]
-    return check_array(values, (None, NUM_JOINTS, channels), f'{place}: {name}')
-
-
-def _confidence(values: Any, place: str) -> Optional[np.ndarray]:
-    if values is None:
-        return None
-    values = np.asarray(values)
-    return check_array(values[..., 0] if values.shape[2:] == (1,) else values, (None, NUM_JOINTS), place)
-
-
-def _texts(values: Any, place: str) -> np.ndarray:
-    """Return a list or array of texts, of numbers or of bytes as an array of texts."""
-    values = np.asarray(values)
-    if values.ndim != 1:
-        raise ValueError(f'{place} has shape {values.shape}, expected one text for each frame')
-    return np.char.decode(values, 'ascii') if values.dtype.kind == 'S' else values.astype(str)

@@ -147,7 +147,8 @@ class SourceBatchSampler(EpochBatches):
     """Batches of one source each, in an order that depends on seed and epoch only.
 
     Every source is shuffled and dealt out to the processes by itself, so that all processes see a batch of the same
-    source in every step. The last batch of a source may be smaller.
+    source in every step. The last batch of a source may be smaller. ``CurriculumHook`` says which epochs a source is
+    there.
 
     Args:
         sampler: MMEngine's distributed sampler; gives the data set, seed, epoch, rank and number of processes.
@@ -159,14 +160,19 @@ class SourceBatchSampler(EpochBatches):
             through; the others begin anew, shuffled anew. MPM: tasks with the same frequency.
         repeats: how often a source is gone through in an epoch, at least; sources that are not named, once. Changes the
             proportions, but of 'cycle' the length of the epoch.
+        batch_sizes: samples per batch and process of sources whose windows are shorter or longer than those of the
+            others; sources that are not named, ``batch_size``. MotionBERT's mesh recovery: 128 windows of 16 frames,
+            but 512 single images.
 
     Raises:
         TypeError: the data set is no ``MixedDataset``.
-        ValueError: an order that does not name every source once, or repeats of a source that is not there.
+        ValueError: an order that does not name every source once, or repeats or batch sizes that are below 1 or of a
+            source that is not there.
     """
 
     def __init__(self, sampler: Sampler, batch_size: int, *, order: Order = 'proportional',
-                 repeats: Optional[Mapping[str, int]] = None) -> None:
+                 repeats: Optional[Mapping[str, int]] = None,
+                 batch_sizes: Optional[Mapping[str, int]] = None) -> None:
         dataset = getattr(sampler, 'dataset', None)
         if not isinstance(dataset, MixedDataset):
             raise TypeError(f'SourceBatchSampler orders the sources of a MixedDataset, got {type(dataset).__name__}; '
@@ -175,26 +181,38 @@ class SourceBatchSampler(EpochBatches):
         self.ranges = dataset.ranges
         self.cycles = order == 'cycle'
         self.passes = [] if self.cycles else self._passes(order)
-        self.repeats = dict(repeats or {})
-        check_names(self.repeats, self.ranges)
-        if min(self.repeats.values(), default=1) < 1:
-            raise ValueError(f'repeats must be at least 1, got {self.repeats}; leave the source out of the data set')
+        self.repeats, self.batch_sizes = dict(repeats or {}), dict(batch_sizes or {})
+        for option, values in (('repeats', self.repeats), ('batch_sizes', self.batch_sizes)):
+            check_names(values, self.ranges)
+            if min(values.values(), default=1) < 1:
+                raise ValueError(f'{option} must be at least 1, got {values}; leave the source out of the data set')
         self.first_epochs: dict[str, int] = {}
+        self.end_epochs: dict[str, int] = {}
 
-    def begin_later(self, first_epochs: Mapping[str, int]) -> None:
-        """Leave sources out before an epoch; see ``CurriculumHook``."""
-        check_names(first_epochs, self.ranges)
-        self.first_epochs = dict(first_epochs)
-        if not self.sources(0):
-            raise ValueError(f'no source is left for the first epoch; all of {list(self.ranges)} begin later')
+    def limit(self, first_epochs: Mapping[str, int], end_epochs: Mapping[str, int], num_epochs: int) -> None:
+        """Leave sources out before and from an epoch on; see ``CurriculumHook``.
+
+        Raises:
+            ValueError: names that are not those of sources, or an epoch of the first ``num_epochs`` without any.
+        """
+        for epochs in (first_epochs, end_epochs):
+            check_names(epochs, self.ranges)
+        self.first_epochs, self.end_epochs = dict(first_epochs), dict(end_epochs)
+        empty = [epoch for epoch in range(num_epochs) if not self.sources(epoch)]
+        if empty:
+            raise ValueError(f'no source is left for {"the first epoch" if empty[0] == 0 else f"epoch {empty[0]}"}; '
+                             f'{", ".join(self.ranges)} begin at {self.first_epochs or 0} and end before '
+                             f'{self.end_epochs or num_epochs}, epochs counted from 0')
 
     def sources(self, epoch: int) -> list[str]:
         """Names of the sources of an epoch, counted from 0."""
-        return [name for name in self.ranges if epoch >= self.first_epochs.get(name, 0)]
+        return [name for name in self.ranges
+                if self.first_epochs.get(name, 0) <= epoch < self.end_epochs.get(name, math.inf)]
 
     def num_batches(self, epoch: int) -> int:
         """Number of batches of an epoch."""
-        counts = [self.repeats.get(name, 1) * -(-self._share(name) // self.batch_size) for name in self.sources(epoch)]
+        counts = [self.repeats.get(name, 1) * -(-self._share(name) // self._size(name))
+                  for name in self.sources(epoch)]
         return max(counts) * len(counts) if self.cycles else sum(counts)
 
     def draw_batches(self, rng: np.random.Generator) -> list[np.ndarray]:
@@ -228,7 +246,11 @@ class SourceBatchSampler(EpochBatches):
         # Cyclic, so that every process gets equally many.
         dealt = np.resize(rng.permutation(indices), self._share(name) * self.sampler.world_size)
         own = dealt[self.sampler.rank::self.sampler.world_size]
-        return [own[start:start + self.batch_size] for start in range(0, len(own), self.batch_size)]
+        size = self._size(name)
+        return [own[start:start + size] for start in range(0, len(own), size)]
+
+    def _size(self, name: str) -> int:
+        return self.batch_sizes.get(name, self.batch_size)
 
     def _share(self, name: str) -> int:
         return -(-len(self.ranges[name]) // self.sampler.world_size)

@@ -29,6 +29,7 @@ INDEX_NAME = 'index.json'
 RELEASE_BYTES = 64 << 20  # give mapped pages back after this much reading
 FAULT_AROUND = 64 << 10  # Linux maps this much around a page that is read
 UNITS = {'keypoints_3d': 'mm, camera frame', 'keypoints_2d': 'px', 'detected_2d': 'px', 'smpl_pose': 'rad',
+         'initial_pose': 'rad', 'smpl_translation': 'mm, camera frame',
          'keypoints_image': 'px, depth from the root in px', 'image_factor': 'mm per px',
          'valid': 'is the frame evaluated', 'activity': 'class number, 0 is unknown',
          'persons_swapped': "do two persons stand in each other's place"}

@@ -91,7 +91,7 @@ def write_stores(files: PoseFiles, out_dir: str | os.PathLike, **info: object) -
                 writer.add_clip(sequence.name, sequence.arrays, subject=sequence.subject, action=sequence.action,
                                 camera=sequence.camera, image_size=sequence.image_size,
                                 intrinsics=sequence.intrinsics, fps=sequence.fps)
-                frames += len(sequence.arrays['keypoints_2d'])
+                frames += len(next(iter(sequence.arrays.values())))
                 rates.add(sequence.fps or fps)
             sentences.append(f'{path}: {len(keys)} sequences, {frames} frames at '
                              f'{" and ".join(f"{rate:g}" for rate in sorted(rates))} fps')

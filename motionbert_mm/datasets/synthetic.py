@@ -24,10 +24,11 @@ from motionbert_mm.datasets.transforms.noise import pixel_noise
 from motionbert_mm.geometry.camera import Camera, orbit_cameras
 from motionbert_mm.geometry.rotation import axis_angle_to_matrix, matrix_to_axis_angle
 from motionbert_mm.registry import DATASETS
+from motionbert_mm.structures.synthetic_bones import fit_betas
 
 ACTIONS = tuple(ACTION_BUILDERS)
 NUM_SUBJECTS = 10  # in each split; splits share none
-GENERATOR_VERSION = 1  # raise when the same seed gives another motion
+GENERATOR_VERSION = 2  # raise when the same seed gives another motion or a store gets other arrays
 SLOW, FAST = 0.88, 1.14  # relative speeds at which a text says slowly or quickly
 
 
@@ -120,7 +121,8 @@ def write_store(path: Union[str, Path], *, num_clips: int, num_frames: int = 90,
     """Write a motion store of synthetic clips, each seen by four cameras around it.
 
     Every clip and camera gives one entry ``{split}/{action}/{index}#{camera}`` with the exact 3D and 2D, noisy
-    detections, SMPL rotations (the root's in the camera frame), label and text.
+    detections, SMPL rotations (the root's in the camera frame) and the shape coefficients of the synthetic body that
+    come closest to the person's bones, label and text.
 
     Args:
         path: directory to make; an existing store there is replaced.
@@ -156,6 +158,7 @@ def _views(clip: SyntheticClip, rng: np.random.Generator) -> Iterator[tuple[Came
     pelvis = clip.positions[:, 0]
     middle = (pelvis.min(axis=0) + pelvis.max(axis=0)) / 2
     root = axis_angle_to_matrix(clip.smpl_pose[:, 0])
+    betas = np.tile(fit_betas(clip.body.offsets, clip.body.head_top), (len(clip.positions), 1))
     for camera in orbit_cameras((middle[0], middle[1], np.median(pelvis[:, 2]))):
         points = camera.to_camera(clip.positions)
         pixels = camera.project(points)
@@ -163,7 +166,7 @@ def _views(clip: SyntheticClip, rng: np.random.Generator) -> Iterator[tuple[Came
         pose = clip.smpl_pose.copy()
         pose[:, 0] = unwrap_axis_angle(matrix_to_axis_angle(camera.rotation @ root))
         yield camera, {'keypoints_3d': points, 'keypoints_2d': pixels, 'detected_2d': detected,
-                       'detected_confidence': confidence, 'smpl_pose': pose}
+                       'detected_confidence': confidence, 'smpl_pose': pose, 'smpl_betas': betas}
 
 
 @DATASETS.register_module()

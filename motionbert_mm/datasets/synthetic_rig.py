@@ -16,25 +16,12 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from motionbert_mm.geometry.rotation import axis_angle_to_matrix, matrix_to_axis_angle
-from motionbert_mm.structures.skeleton import get_skeleton
+from motionbert_mm.structures.synthetic_bones import H36M_SOURCES, HEAD_TOP, MEAN_STATURE, MIRROR, REST_OFFSETS, SMPL
 
-SMPL = get_skeleton('smpl24')
-# Human3.6M joint <- joint of the tree; the root is the middle of the hips, the head is a point of the skull.
-H36M_SOURCES = (0, 2, 5, 8, 1, 4, 7, 6, 12, 15, 15, 16, 18, 20, 17, 19, 21)
 # Columns are the body axes x, y, z of a person of heading 0, in world coordinates.
 BODY_TO_WORLD = np.array([[0.0, 0.0, 1.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
-MIRROR = np.diag([-1.0, 1.0, 1.0])  # left and right in body axes
 LEFT, RIGHT = 0, 1
 
-# Rest offsets from the parent joint as shares of the stature, left side only; round numbers from
-# anthropometry (thigh .245, shank .246, upper arm .17, forearm .147, shoulder height .82 of the stature).
-_OFFSETS = {
-    'left_hip': (.056, -.030, .0), 'left_knee': (.0, -.245, .0), 'left_ankle': (.0, -.246, .0),
-    'left_foot': (.0, -.033, .076), 'spine1': (.0, .045, .0), 'spine2': (.0, .050, .0),
-    'spine3': (.0, .070, .0), 'neck': (.0, .080, .0), 'left_collar': (.0, .080, .0), 'head': (.0, .068, .022),
-    'left_shoulder': (.096, -.008, .0), 'left_elbow': (.168, .0, .0), 'left_wrist': (.147, .0, .0),
-    'left_hand': (.050, .0, .0)}
-_HEAD_TOP = (.0, .080, -.012)  # in the axes of the head joint
 _BALL_HEIGHT = .011
 _HEEL_BACK = .028
 _SOFT = 5.0  # mm, how gently the hips give way to a leg that is too short
@@ -87,16 +74,16 @@ class Body:
 
 def make_body(name: str, rng: np.random.Generator) -> Body:
     """Draw an adult: stature 1.5 to 1.95 m, every bone a few per cent off its usual share."""
-    stature = float(np.clip(rng.normal(1705.0, 90.0), 1500.0, 1950.0))
+    stature = float(np.clip(rng.normal(MEAN_STATURE, 90.0), 1500.0, 1950.0))
     offsets = np.zeros((SMPL.num_joints, 3))
-    for joint, share in _OFFSETS.items():
+    for joint, share in REST_OFFSETS.items():
         offset = np.array(share) * stature * np.clip(rng.normal(1.0, 0.03), 0.92, 1.08)
         offsets[SMPL.index(joint)] = offset
         if joint.startswith('left_'):
             offsets[SMPL.index(joint.replace('left_', 'right_'))] = MIRROR @ offset
     for collar in ('left_collar', 'right_collar'):
         offsets[SMPL.index(collar)] = offsets[SMPL.index('neck')]
-    return Body(name, stature, offsets, np.array(_HEAD_TOP) * stature, _BALL_HEIGHT * stature, _HEEL_BACK * stature)
+    return Body(name, stature, offsets, np.array(HEAD_TOP) * stature, _BALL_HEIGHT * stature, _HEEL_BACK * stature)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,11 @@
 """Evaluation: pure functions and the metrics that MMEngine's Runner calls."""
-from motionbert_mm.evaluation.metrics import ActionMetric, MotionMetric, OneShotMetric, Pose2DMetric, Pose3DMetric
+from motionbert_mm.evaluation.metrics import (
+    ActionMetric,
+    MeshMetric,
+    MotionMetric,
+    OneShotMetric,
+    Pose2DMetric,
+    Pose3DMetric,
+)
 
-__all__ = ['ActionMetric', 'MotionMetric', 'OneShotMetric', 'Pose2DMetric', 'Pose3DMetric']
+__all__ = ['ActionMetric', 'MeshMetric', 'MotionMetric', 'OneShotMetric', 'Pose2DMetric', 'Pose3DMetric']

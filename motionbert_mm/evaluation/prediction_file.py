@@ -9,14 +9,21 @@ Of sequence ID the file holds, without pickle::
     ID/activity        (F,) number of what is done in each frame, 0 unknown; only where the data set states it
     ID/window_lengths  (W,) frames of each window that the model saw
 
+and of a mesh model, whose joints are those of its bodies::
+
+    ID/smpl_pose       (M, F, 24, 3) axis-angle in radians; of overlapping windows the average on the manifold
+    ID/smpl_betas      (M, F, 10)
+    ID/true_smpl_pose, ID/true_smpl_betas  likewise, the truth
+
 and, only where windows overlap or repeat frames, the windows as they were predicted, one after another:
-``ID/window_keypoints_3d``, ``ID/window_frame_ids``, ``ID/window_ground_truth``, ``ID/window_visible`` and
-``ID/window_activity`` with as many rows as ``window_lengths`` sums up to. Elsewhere the windows are consecutive runs of
-the F frames. Of the whole file:
+``ID/window_keypoints_3d``, ``ID/window_frame_ids``, ``ID/window_ground_truth``, ``ID/window_visible``,
+``ID/window_activity``, ``ID/window_smpl_pose`` and so on, with as many rows as ``window_lengths`` sums up to. Elsewhere
+the windows are consecutive runs of the F frames. Of the whole file:
 ``sample_id``, ``subject``, ``action``, ``camera`` and ``fps`` (one entry per sequence), ``skeleton``, ``unit``,
 ``frame``, ``protocol`` (of the config; empty if it names none), ``flip_test`` and ``version``.
 
-Files of other methods need ``ID/keypoints_3d`` alone, (F, J, 3) or (M, F, J, 3).
+Files of other methods need ``ID/keypoints_3d`` alone, (F, J, 3) or (M, F, J, 3), and if they hold bodies
+``ID/smpl_pose`` and ``ID/smpl_betas``.
 """
 from __future__ import annotations
 
@@ -28,12 +35,15 @@ from typing import Any, NamedTuple, Optional, Union
 import numpy as np
 
 from motionbert_mm.evaluation.functional.merging import merge_windows
+from motionbert_mm.geometry.rotation import average_rotations, axis_angle_to_matrix, matrix_to_axis_angle
 from motionbert_mm.io.atomic import atomic_path
 from motionbert_mm.io.plain_files import read_npz
 
 VERSION = 2
 FRAME = 'camera axes (x right, y down, z forward), relative to the root'
 COLUMNS = ('subject', 'action', 'camera', 'fps')
+POSES = {'smpl_pose': (24, 3), 'true_smpl_pose': (24, 3)}
+BODIES = {**POSES, 'smpl_betas': (10,), 'true_smpl_betas': (10,)}
 
 
 class Rows(NamedTuple):
@@ -45,6 +55,10 @@ class Rows(NamedTuple):
         ground_truth: (M, R, J, 3) millimetres relative to the root, or None.
         visible: (M, R, J) is the target valid, or None.
         activity: (R,) int, or None.
+        smpl_pose: (M, R, 24, 3) predicted bodies, radians, or None; likewise all below.
+        smpl_betas: (M, R, 10).
+        true_smpl_pose: (M, R, 24, 3).
+        true_smpl_betas: (M, R, 10).
     """
 
     frame_ids: np.ndarray
@@ -52,6 +66,15 @@ class Rows(NamedTuple):
     ground_truth: Optional[np.ndarray]
     visible: Optional[np.ndarray]
     activity: Optional[np.ndarray] = None
+    smpl_pose: Optional[np.ndarray] = None
+    smpl_betas: Optional[np.ndarray] = None
+    true_smpl_pose: Optional[np.ndarray] = None
+    true_smpl_betas: Optional[np.ndarray] = None
+
+    def cut(self, start: int, end: int) -> dict[str, np.ndarray]:
+        """Return the arrays that are there, of some rows."""
+        return {key: values[..., start:end] if values.ndim == 1 else values[:, start:end]
+                for key, values in self._asdict().items() if values is not None}
 
 
 @dataclass(frozen=True)
@@ -79,14 +102,12 @@ class PredictedSequence:
         facts = {'camera_id' if key == 'camera' else key: value for key, value in self.facts.items()}
         ends = np.cumsum(self.lengths)
         for start, end in zip(ends - self.lengths, ends):
-            frame_ids = self.windows.frame_ids[start:end]
-            meta = {'sample_id': self.name, 'frame_ids': frame_ids, 'skeleton': skeleton, **facts}
-            if self.windows.activity is not None:
-                meta['activity'] = self.windows.activity[start:end]
-            yield ({'sample_id': self.name, 'frame_ids': frame_ids, 'flip_test': flip_test,
-                    'keypoints_3d': self.windows.keypoints_3d[:, start:end]},
-                   {**meta, 'keypoints_3d': self.windows.ground_truth[:, start:end],
-                    'visible': self.windows.visible[:, start:end]})
+            rows = self.windows.cut(start, end)
+            both = {'sample_id': self.name, 'frame_ids': rows.pop('frame_ids')}
+            predicted = {key: rows.pop(key) for key in ('keypoints_3d', 'smpl_pose', 'smpl_betas') if key in rows}
+            names = {'ground_truth': 'keypoints_3d', 'true_smpl_pose': 'smpl_pose', 'true_smpl_betas': 'smpl_betas'}
+            truth = {names.get(key, key): values for key, values in rows.items()}
+            yield {**both, 'flip_test': flip_test, **predicted}, {**both, 'skeleton': skeleton, **facts, **truth}
 
 
 @dataclass(frozen=True)
@@ -114,13 +135,13 @@ def join_windows(name: str, windows: Iterable[Mapping[str, Any]], facts: Mapping
     Args:
         name: of the sequence.
         windows: dicts of ``frame_ids`` (T,), ``keypoints_3d`` (M, T, J, 3), ``visible`` (M, T, J) and, if known,
-            ``ground_truth`` (M, T, J, 3) and ``activity`` (T,).
+            ``ground_truth`` (M, T, J, 3), ``activity`` (T,) and parameters of bodies (M, T, ...).
         facts: subject, action, camera, fps.
     """
     distinct = {window['frame_ids'].tobytes(): window for window in windows}
     parts = sorted(distinct.values(), key=lambda window: window['frame_ids'].tolist())
     columns = {key: np.concatenate([part[key] for part in parts], axis=1) if key in parts[0] else None
-               for key in ('keypoints_3d', 'ground_truth', 'visible')}
+               for key in ('keypoints_3d', 'ground_truth', 'visible', *BODIES)}
     activity = np.concatenate([part['activity'] for part in parts]) if 'activity' in parts[0] else None
     rows = Rows(np.concatenate([part['frame_ids'] for part in parts]), **columns, activity=activity)
     lengths = np.array([len(part['frame_ids']) for part in parts])
@@ -137,7 +158,20 @@ def _merge(name: str, parts: Sequence[Mapping[str, Any]], rows: Rows) -> Rows:
     visible = np.zeros(keypoints.shape[:3], bool)
     np.logical_or.at(visible, (slice(None), np.searchsorted(frames, rows.frame_ids)), rows.visible)
     first = np.unique(rows.frame_ids, return_index=True)[1]
-    return Rows(frames, keypoints, truth, visible, None if rows.activity is None else rows.activity[first])
+    activity = None if rows.activity is None else rows.activity[first]
+    bodies = {key: _merge_body(named, name, key) for key in BODIES if key in parts[0]}
+    return Rows(frames, keypoints, truth, visible, activity, **bodies)
+
+
+def _merge_body(windows: Sequence[Mapping[str, Any]], name: str, key: str) -> np.ndarray:
+    """Merge a parameter of bodies: coefficients by their mean, rotations by the one that is nearest to all."""
+    if key not in POSES:
+        return merge_windows(windows, key)[name][1]
+    matrices = [{**window, key: axis_angle_to_matrix(window[key].astype(np.float64))} for window in windows]
+    mean = merge_windows(matrices, key)[name][1]  # its projection is the average of the rotations
+    known = np.isfinite(mean).all(axis=(-2, -1), keepdims=True)  # the truth of a frame that does not count may be NaN
+    average = average_rotations(np.where(known, mean, np.eye(3))[..., None, :, :])
+    return np.where(known[..., 0], matrix_to_axis_angle(average), np.nan).astype(np.float32)
 
 
 def write_predictions(path: Union[str, Path], predictions: Predictions) -> None:
@@ -240,4 +274,17 @@ def _rows(prefix: str, arrays: Mapping[str, np.ndarray], points: np.ndarray, pat
                          f'{num_frames} integers, one per frame of keypoints_3d')
     if truth is not None and visible is None:
         visible = np.ones(points.shape[:3], bool)
-    return Rows(frame_ids, points, truth, visible, activity)
+    return Rows(frame_ids, points, truth, visible, activity, **_bodies(prefix, arrays, points, path))
+
+
+def _bodies(prefix: str, arrays: Mapping[str, np.ndarray], points: np.ndarray, path: Path) -> dict[str, np.ndarray]:
+    """Check that the bodies of a sequence are those of its joints; the person axis may be missing."""
+    bodies = {}
+    for key in (key for key in BODIES if f'{prefix}{key}' in arrays):
+        values, expected = arrays[f'{prefix}{key}'], (*points.shape[:2], *BODIES[key])
+        values = values[None] if values.ndim == len(expected) - 1 else values
+        if values.shape != expected or values.dtype.kind != 'f':
+            raise ValueError(f'{path}: {prefix}{key} is {values.dtype} of shape {values.shape}, expected floats of '
+                             f'shape {expected}, the persons and frames of keypoints_3d')
+        bodies[key] = values.astype(np.float32)
+    return bodies

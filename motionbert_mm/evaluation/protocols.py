@@ -1,13 +1,14 @@
 """Named protocols: which sequences are left out, how errors are averaged, which joints count.
 
-A row of ``PROTOCOLS`` is all that a protocol is; ``Pose3DMetric(protocol=NAME)`` and
-``tools/analysis_tools/eval_predictions.py --protocol NAME`` read nothing else. docs/evaluation.md compares the rows.
+A row of ``PROTOCOLS``, or of ``MESH_PROTOCOLS`` for meshes, is all that a protocol is; ``Pose3DMetric(protocol=NAME)``,
+``MeshMetric(..., protocol=NAME)`` and ``tools/analysis_tools/eval_predictions.py --protocol NAME`` read nothing else.
+docs/evaluation.md compares the rows.
 """
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from motionbert_mm.evaluation.functional.keypoint_eval import MPI_INF_3DHP_GROUPS
 
@@ -132,25 +133,63 @@ PROTOCOLS = {protocol.name: protocol for protocol in (
     Protocol('mpi_inf_3dhp', average='frame', overlap='predictions', pck_joints=MPI_INF_3DHP_GROUPS,
              group_by='sequence', tables=('scene', 'activity'), skeleton='mpi_inf_3dhp17'),
 )}
-# What holds without a protocol.
+# What holds without a protocol: of joints, of meshes.
 FREE_OPTIONS = {'joints': None, 'pck_joints': None, 'root_relative': True, 'drop_zero_error': False,
                 'average': 'action', 'group_by': 'action', 'within_group': 'frame', 'overlap': 'predictions'}
 
 
-def get_protocol(name: str) -> Protocol:
-    """Return a row of ``PROTOCOLS``, or raise a KeyError that lists the names."""
-    if name not in PROTOCOLS:
-        raise KeyError(f'unknown protocol {name!r}; known are {", ".join(PROTOCOLS)}. '
+@dataclass(frozen=True)
+class MeshProtocol:
+    """How bodies are measured on one data set; joints and alignment are those of ``MeshMetric`` on all.
+
+    Attributes:
+        name: what users type.
+        truth: where the true body comes from, in words.
+        group_by: the rows of the first table.
+        gender: of the body model that poses truth and prediction; None leaves it to the user.
+        average: the headline; 'frame' pools the frames of all clips.
+    """
+
+    name: str
+    truth: str
+    group_by: str
+    gender: Optional[str] = 'neutral'
+    average: str = 'frame'
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the protocol fixes, as options of ``MeshMetric``."""
+        return {'average': self.average, 'group_by': self.group_by}
+
+
+# Official: evaluate() in train_mesh.py and evaluate_mesh() in lib/utils/utils_mesh.py of MotionBERT: the frames of all
+# clips of 16 frames pooled, nothing left out, no mean over actions; the neutral body poses the truth of both sets.
+# 'smpl' is the same on other data, such as synthetic motion.
+MESH_PROTOCOLS = {protocol.name: protocol for protocol in (
+    MeshProtocol('3dpw', truth='SMPL parameters of 3DPW, from inertial sensors and video', group_by='sequence'),
+    MeshProtocol('h36m-mosh', truth='SMPL parameters by MoSh; their joints are regressed from the mesh, not those of '
+                                    'the motion capture', group_by='action'),
+    MeshProtocol('smpl', truth='SMPL parameters of the data set', group_by='action', gender=None),
+)}
+FREE_MESH_OPTIONS = {'average': 'frame', 'group_by': 'action'}
+
+
+def get_protocol(name: str, known: Mapping[str, Any] = PROTOCOLS) -> Any:
+    """Return a row of ``PROTOCOLS``, or of other ``known`` ones, or raise a KeyError that lists the names."""
+    if name not in known:
+        raise KeyError(f'unknown protocol {name!r}; known are {", ".join(known)}. '
                        'A new one is a row of motionbert_mm/evaluation/protocols.py')
-    return PROTOCOLS[name]
+    return known[name]
 
 
-def resolve_options(protocol: Optional[Protocol], given: Mapping[str, Any]) -> dict[str, Any]:
+def resolve_options(protocol: Union[Protocol, MeshProtocol, None], given: Mapping[str, Any],
+                    free: Mapping[str, Any] = FREE_OPTIONS) -> dict[str, Any]:
     """Fill in the options that were not given.
 
     Args:
         protocol: fixes its options, or None.
         given: values by name; None is not given.
+        free: values that hold without a protocol.
 
     Raises:
         ValueError: an option contradicts the protocol.
@@ -160,5 +199,5 @@ def resolve_options(protocol: Optional[Protocol], given: Mapping[str, Any]) -> d
         if given.get(name) is not None and given[name] != fixed[name]:
             raise ValueError(f'protocol {protocol.name!r} fixes {name}={fixed[name]!r}, got {given[name]!r}; leave the '
                              'option out, or leave protocol out and give all options of your own')
-    options = {**FREE_OPTIONS, **fixed}
+    options = {**free, **fixed}
     return {name: default if given.get(name) is None else given[name] for name, default in options.items()}

@@ -44,6 +44,28 @@ def scale_align(pred: Array, gt: Array) -> Array:
     return scale[..., None, None] * pred
 
 
+def fit_scale_and_shift(points: Array, target: Array, weight: Array) -> tuple[Array, Array]:
+    """Find the scale s and the shift t of the least weighted squared error of s * points + t to the target.
+
+    In closed form: with means over the points taken away from both, s is their product over the square of the points,
+    and t takes one mean to the other.
+
+    Args:
+        points: (..., J, C), each (J, C) fitted on its own.
+        target: as ``points``.
+        weight: (..., J), not negative. Points without weight, or without extent, give s = 0.
+
+    Returns:
+        The scale (...) and the shift (..., C). The scale is negative where a mirrored set of points fits better.
+    """
+    _check(points, target)
+    share = (weight / _nonzero(weight.sum(-1))[..., None])[..., None]
+    mean_points, mean_target = ((share * each).sum(-2)[..., None, :] for each in (points, target))
+    centred = points - mean_points
+    scale = (share * centred * (target - mean_target)).sum((-1, -2)) / _nonzero((share * centred ** 2).sum((-1, -2)))
+    return scale, (mean_target - scale[..., None, None] * mean_points)[..., 0, :]
+
+
 def _nonzero(values: Array) -> Array:
     """Replace zeros by ones, so that a division by them leaves a zero numerator zero."""
     return namespace(values).where(values == 0, 1.0, values)
@@ -52,5 +74,5 @@ def _nonzero(values: Array) -> Array:
 def _check(pred: Array, gt: Array) -> None:
     """Refuse poses that would broadcast into wrong pairs."""
     if tuple(pred.shape) != tuple(gt.shape):
-        raise ValueError(f'prediction and ground truth must have one shape (..., J, 3), '
+        raise ValueError(f'prediction and ground truth must have one shape (..., J, C), '
                          f'got {tuple(pred.shape)} and {tuple(gt.shape)}.')

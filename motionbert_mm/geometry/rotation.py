@@ -6,6 +6,9 @@ Conventions: axis-angle (..., 3) in radians; matrices (..., 3, 3) act on column 
 """
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Optional
+
 from motionbert_mm.geometry.array import Array, cross, like, namespace, norm
 
 # Below this square of an angle or sine, two terms of the series are exact in double precision.
@@ -97,6 +100,51 @@ def rotation_6d_to_matrix(six: Array, eps: float = 1e-6) -> Array:
 def matrix_to_rotation_6d(matrix: Array) -> Array:
     """Take the first two columns of matrices (..., 3, 3), interleaved: (..., 6)."""
     return matrix[..., :2].reshape(*matrix.shape[:-2], 6)
+
+
+def average_rotations(matrices: Array, weights: Optional[Any] = None) -> Array:
+    """Average K rotations each: the rotation that is nearest to all of them.
+
+    The chordal L2 mean (Hartley et al., "Rotation Averaging", IJCV 2013, section 5.3): the rotation of the least
+    weighted sum of squared Frobenius distances. It is the projection of the weighted sum of the matrices, by its
+    singular values, and does not depend on their order. Where the nearest rotation is not unique, as between two that
+    are half a turn apart, it is one of them. Gradients are not meant to flow.
+
+    Args:
+        matrices: (..., K, 3, 3) rotations.
+        weights: (K,) or (..., K), none negative; not all zero. None weighs all alike.
+
+    Returns:
+        (..., 3, 3) proper rotations, of the kind and type of ``matrices``.
+    """
+    xp = namespace(matrices)
+    weighted = matrices if weights is None else matrices * like(weights, matrices)[..., None, None]
+    left, _, right = xp.linalg.svd(weighted.sum(-3))
+    # The last axis matters least; turning it around makes a reflection a rotation.
+    handedness = xp.sign(xp.linalg.det(left) * xp.linalg.det(right))[..., None]
+    signs = xp.concatenate([xp.ones_like(left[..., 0, :2]), handedness], -1)
+    return (left * signs[..., None, :]) @ right
+
+
+def mirror_axis_angle(axis_angle: Array, flip_indices: Sequence[int]) -> Array:
+    """Mirror a pose at the plane x = 0: swap left and right joints, keep x and turn y and z of each rotation vector.
+
+    As matrices, each rotation R becomes M R M with M = diag(-1, 1, 1).
+
+    Args:
+        axis_angle: (..., J, 3) radians.
+        flip_indices: for each joint its mirror, e.g. ``get_skeleton('smpl24').flip_indices``.
+
+    Returns:
+        (..., J, 3), a new array.
+    """
+    return axis_angle[..., list(flip_indices), :] * like([1.0, -1.0, -1.0], axis_angle)
+
+
+def mirror_matrix(matrix: Array, flip_indices: Sequence[int]) -> Array:
+    """Mirror matrices (..., J, 3, 3) as ``mirror_axis_angle`` mirrors axis-angle."""
+    signs = like([[1.0, -1.0, -1.0], [-1.0, 1.0, 1.0], [-1.0, 1.0, 1.0]], matrix)
+    return matrix[..., list(flip_indices), :, :] * signs
 
 
 def quaternion_conjugate(quaternion: Array) -> Array:

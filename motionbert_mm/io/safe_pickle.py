@@ -1,18 +1,49 @@
-"""Read pickles of strangers, also those inside .npz files: numpy arrays and plain containers, nothing else."""
+"""Read pickles of strangers, also those inside .npz files: numpy arrays and plain containers, nothing else.
+
+A caller that knows which other classes a file names may give stand-ins for them, which keep data and run nothing.
+"""
 from __future__ import annotations
 
 import codecs
 import collections
 import pickle
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, Union
+from typing import Any, BinaryIO, Optional, Union
 
 import numpy as np
 
 
 class UnsafePickleError(ValueError):
     """A pickle holds something that is neither a numpy array nor a plain container."""
+
+
+class StandIn:
+    """Stands for an object of a class that is not imported: keeps its state and does nothing.
+
+    Attributes:
+        state: what the pickle sets, usually a dictionary of attributes.
+    """
+
+    state: Any = None
+
+    def __new__(cls, *args: Any) -> StandIn:
+        """Make it, whatever the arguments."""
+        return super().__new__(cls)
+
+    def __init__(self, *args: Any) -> None:
+        """Ignore the arguments, which may be anything."""
+
+    def __setstate__(self, state: Any) -> None:
+        """Keep the state."""
+        self.state = state
+
+    def field(self, name: str) -> Any:
+        """Return an entry of the state, or raise a ValueError."""
+        if not isinstance(self.state, dict) or name not in self.state:
+            raise ValueError(f'the pickled object has no {name!r}')
+        return self.state[name]
 
 
 class _ArrayType:
@@ -61,6 +92,13 @@ def _bytes_from_text(text: str, encoding: str) -> bytes:
     return text.encode('latin1')
 
 
+def _new_stand_in(kind: Any, base: Any, state: Any) -> StandIn:
+    """Make a stand-in as pickle protocols 0 and 1 make objects."""
+    if not (isinstance(kind, type) and issubclass(kind, StandIn)) or base is not StandIn or state is not None:
+        raise UnsafePickleError(f'the pickle rebuilds an object of type {kind!r}')
+    return kind()
+
+
 # numpy 1 says numpy.core, numpy 2 numpy._core; Python 2 says __builtin__.
 _ADMITTED = {
     ('numpy', 'ndarray'): _ArrayType,
@@ -78,17 +116,26 @@ for _builtins in ('builtins', '__builtin__'):
         _ADMITTED[_builtins, _kind.__name__] = _kind
 
 
+# How protocols 0 and 1 write objects in Python 2 and 3; admitted with stand-ins only.
+_OBJECT_MAKERS = {('copy_reg', '_reconstructor'): _new_stand_in, ('copyreg', '_reconstructor'): _new_stand_in,
+                  ('__builtin__', 'object'): StandIn, ('builtins', 'object'): StandIn}
+
+
 class _RestrictedUnpickler(pickle.Unpickler):
     """Resolve the admitted globals to functions that are safe whatever their arguments."""
 
+    def __init__(self, file: BinaryIO, stand_ins: Optional[Mapping[tuple[str, str], type[StandIn]]] = None) -> None:
+        super().__init__(file, encoding='latin1')
+        self._admitted = {**_ADMITTED, **_OBJECT_MAKERS, **stand_ins} if stand_ins else _ADMITTED
+
     def find_class(self, module: str, name: str) -> Any:
-        """Return the stand-in of an admitted global."""
-        if (module, name) not in _ADMITTED:
+        """Return what takes the place of an admitted global."""
+        if (module, name) not in self._admitted:
             raise UnsafePickleError(
                 f'the pickle asks for the global {module}.{name}; only numpy arrays and plain containers are '
                 'admitted, because anything else can run code; if you trust its origin, open it yourself and '
                 'save its arrays with numpy.savez')
-        return _ADMITTED[module, name]
+        return self._admitted[module, name]
 
 
 def _check_content(root: Any) -> None:
@@ -96,22 +143,25 @@ def _check_content(root: Any) -> None:
     stack, seen = [root], set()
     while stack:
         item = stack.pop()
-        if not isinstance(item, (list, tuple, dict, np.ndarray)) or id(item) in seen:
+        if not isinstance(item, (list, tuple, dict, np.ndarray, StandIn)) or id(item) in seen:
             continue
         seen.add(id(item))
-        if isinstance(item, np.ndarray):
+        if isinstance(item, StandIn):
+            stack.append(item.state)
+        elif isinstance(item, np.ndarray):
             stack.extend(item.ravel().tolist() if _checked_dtype(item.dtype).hasobject else ())
         else:
             stack.extend(item.values() if isinstance(item, dict) else item)
 
 
-def load(path: Union[str, Path]) -> Any:
+def load(path: Union[str, Path], *, stand_ins: Optional[Mapping[tuple[str, str], type[StandIn]]] = None) -> Any:
     """Read a pickle that holds numpy arrays, numbers, text and plain containers.
 
     Text of Python 2 is decoded as latin1, which its numpy arrays need.
 
     Args:
         path: file written by ``pickle.dump``, any protocol, numpy 1 or 2.
+        stand_ins: (module, name) of classes that the file may name besides -> what takes their place.
 
     Returns:
         The object.
@@ -126,7 +176,7 @@ def load(path: Union[str, Path]) -> Any:
         raise FileNotFoundError(f'{path}: no such file; expected a pickle')
     with path.open('rb') as file:
         try:
-            return _unpickle(file)
+            return _unpickle(file, stand_ins)
         except UnsafePickleError as error:
             raise UnsafePickleError(f'{path}: {error}') from None
         except Exception as error:  # a damaged stream raises any type; to the caller all mean the same
@@ -165,8 +215,8 @@ def load_npz(path: Union[str, Path]) -> dict[str, np.ndarray]:
                          'file written by numpy.savez; copy or download it again') from error
 
 
-def _unpickle(file: BinaryIO) -> Any:
-    content = _RestrictedUnpickler(file, encoding='latin1').load()
+def _unpickle(file: BinaryIO, stand_ins: Optional[Mapping[tuple[str, str], type[StandIn]]] = None) -> Any:
+    content = _RestrictedUnpickler(file, stand_ins).load()
     _check_content(content)
     return content
 

@@ -1,9 +1,10 @@
-"""The layer norm of P-STMO and MPM."""
+"""Norms that torch lacks: the layer norm of P-STMO and MPM, and a batch norm for batches of any size."""
 from __future__ import annotations
 
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -34,3 +35,17 @@ def unused_norm(dim: int) -> UnbiasedLayerNorm:
     It keeps the parameter counts and conversion in both directions exact; it is not trained.
     """
     return UnbiasedLayerNorm(dim).requires_grad_(False)
+
+
+class AnyBatchNorm1d(nn.BatchNorm1d):
+    """Batch norm that also trains on one value per channel, as the last batch of an epoch may have.
+
+    One value has no statistics of its own; it is normalised with the running ones, which stay as they are. Official
+    MotionBERT fails on such a batch.
+    """
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Normalise (N, C) or (N, C, T) over all but C."""
+        if self.training and values.numel() == self.num_features:
+            return F.batch_norm(values, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
+        return super().forward(values)

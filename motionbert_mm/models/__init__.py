@@ -6,17 +6,24 @@ from motionbert_mm.models.heads import (
     EmbeddingHead,
     FramePoseHead,
     MaskedPoseHead,
+    MeshHead,
+    MeshRefineHead,
     PoseLiftHead,
     RefinedPoseHead,
 )
 from motionbert_mm.models.losses import (
     AngleLoss,
     AngleVelocityLoss,
+    CoordinateL1Loss,
     CrossEntropyLoss,
     LimbLengthLoss,
     LimbVarianceLoss,
     MPJPELoss,
     NMPJPELoss,
+    SMPLAxisAngleLoss,
+    SMPLNormLoss,
+    SMPLPoseLoss,
+    SMPLShapeLoss,
     SupConLoss,
     VelocityLoss,
     Weighted2DLoss,
@@ -30,8 +37,9 @@ from motionbert_mm.models.necks import (
     StridedReduction,
 )
 
-__all__ = ['ActionHead', 'AngleLoss', 'AngleVelocityLoss', 'CrossEntropyLoss', 'DSTformer', 'EmbeddingHead',
-           'FramePoseHead', 'FrameToJoints', 'JointsToFrame', 'LimbLengthLoss', 'LimbVarianceLoss', 'MPJPELoss',
-           'MPMEncoder', 'MaskedPoseHead', 'MotionDataPreprocessor', 'MotionModel', 'NMPJPELoss', 'PSTMOEncoder',
-           'PoseLiftHead', 'RefinedPoseHead', 'RepresentationLayer', 'RestoreFrames', 'StridedReduction', 'SupConLoss',
-           'VelocityLoss', 'Weighted2DLoss']
+__all__ = ['ActionHead', 'AngleLoss', 'AngleVelocityLoss', 'CoordinateL1Loss', 'CrossEntropyLoss', 'DSTformer',
+           'EmbeddingHead', 'FramePoseHead', 'FrameToJoints', 'JointsToFrame', 'LimbLengthLoss', 'LimbVarianceLoss',
+           'MPJPELoss', 'MPMEncoder', 'MaskedPoseHead', 'MeshHead', 'MeshRefineHead', 'MotionDataPreprocessor',
+           'MotionModel', 'NMPJPELoss', 'PSTMOEncoder', 'PoseLiftHead', 'RefinedPoseHead', 'RepresentationLayer',
+           'RestoreFrames', 'SMPLAxisAngleLoss', 'SMPLNormLoss', 'SMPLPoseLoss', 'SMPLShapeLoss', 'StridedReduction',
+           'SupConLoss', 'VelocityLoss', 'Weighted2DLoss']

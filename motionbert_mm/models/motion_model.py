@@ -98,11 +98,12 @@ class MotionModel(BaseModel):
         Samples of centre-frame heads have that frame only, in ``frame_ids`` too.
         """
         mask, flip, persons = folded_mask(data_samples), list(self.skeleton.flip_indices), inputs.shape[1]
-        passes = [self.run_heads(self.extract_features(inputs, mask), num_persons=persons)]
+        passes = [self.run_heads(self.extract_features(inputs, mask), num_persons=persons, data_samples=data_samples)]
         if self.flip_test:
             # The mask is mirrored with the pose, so that a joint hidden on one side does not show on the other.
             mirrored, mask = mirror_inputs(inputs, flip), None if mask is None else mask[..., flip]
-            passes.append(self.run_heads(self.extract_features(mirrored, mask), num_persons=persons))
+            passes.append(self.run_heads(self.extract_features(mirrored, mask), num_persons=persons,
+                                         data_samples=data_samples, mirrored=True))
         return self._make_samples(passes, inputs.shape[:2], data_samples)
 
     @property
@@ -137,7 +138,8 @@ class MotionModel(BaseModel):
             data_samples: metainfo of the K windows, as for ``predict``; if the centre frame alone is predicted, that of
                 the centre frames is enough.
         """
-        passes = [self.run_heads(self.neck(self.backbone.encode_windows(each, windows))) for each in tokens]
+        passes = [self.run_heads(self.neck(self.backbone.encode_windows(each, windows)), data_samples=data_samples,
+                                 mirrored=bool(number)) for number, each in enumerate(tokens)]
         return self._make_samples(passes, (len(windows), 1), data_samples)
 
     def _make_samples(self, passes: Sequence[dict], shape: Sequence[int],
@@ -162,16 +164,19 @@ class MotionModel(BaseModel):
             batch.set_data(fields)
         return batch.unbind()
 
-    def run_heads(self, features: Features, names: Optional[Iterable[str]] = None, *,
-                  num_persons: int = 1) -> dict[str, Tensor]:
+    def run_heads(self, features: Features, names: Optional[Iterable[str]] = None, *, num_persons: int = 1,
+                  data_samples: Optional[MotionSample] = None, mirrored: bool = False) -> dict[str, Tensor]:
         """Return the outputs, in normalised units, of the heads that predict, or of those named.
 
         Args:
             features: of ``extract_features``.
             names: of heads.
             num_persons: M. Heads with ``joins_persons`` give one output for a sample (B, ...), others (B * M, ...).
+            data_samples: the batch, for heads with ``reads_given``.
+            mirrored: the features are those of mirrored inputs.
         """
-        return {name: self.heads[name](self._features_of(name, features, num_persons))
+        return {name: self.heads[name](self._features_of(name, features, num_persons),
+                                       **self.heads[name].given(data_samples, mirrored=mirrored))
                 for name in (self.predicts if names is None else names)}
 
     def _features_of(self, name: str, features: Features, num_persons: int) -> Tensor:
@@ -223,7 +228,7 @@ def _build_head(head: dict, channels: int, tokens: int) -> nn.Module:
     """Build a head behind features of some channels and, where it joins them, some tokens of a frame."""
     kind = head.get('type')
     kind = MODELS.get(kind) if isinstance(kind, str) else kind
-    reads_tokens = getattr(kind, 'joins_persons', False)
+    reads_tokens = getattr(kind, 'reads_tokens', False)
     return build(MODELS, head, in_channels=channels, **(dict(num_tokens=tokens) if reads_tokens else {}))
 
 

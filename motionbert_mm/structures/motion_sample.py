@@ -35,6 +35,8 @@ class MotionSample(BaseDataElement):
     mask           (M, T, J)         bool: True is hidden from the encoder
     smpl_pose      (M, T, 24, 3)     axis-angle, radians, root orientation in the camera frame
     smpl_betas     (M, T, 10)        SMPL shape coefficients
+    initial_pose   (M, T, 24, 3)     smpl_pose as another method sees it, for a refiner
+    initial_betas  (M, T, 10)        smpl_betas likewise
     vertices       (M, T, V, 3)      millimetres, camera frame
     label          ()                class index
     label_2        ()                class index of the other sample of a mixture (MixUp)

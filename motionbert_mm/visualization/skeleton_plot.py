@@ -124,17 +124,19 @@ def draw_strip(motion: np.ndarray, skeleton: Union[str, Skeleton], *, path: Opti
     truth = None if ground_truth is None else rooted(ground_truth, skeleton, 'ground_truth')
     require_length(len(poses), ground_truth=truth, keypoints_2d=keypoints_2d, confidence=confidence,
                     filled=filled, frame_ids=frame_ids)
-    chosen = np.unique(np.linspace(0, len(poses) - 1, num_poses).round().astype(int))
-    titles = _column_titles(poses, truth, chosen, frame_ids)
-    strip = _Strip(np.concatenate([poses[chosen]] + ([] if truth is None else [truth[chosen]])), titles, title,
+    chosen = pick_columns(len(poses), num_poses)
+    errors = None if truth is None else np.linalg.norm(poses[chosen] - truth[chosen], axis=-1).mean(axis=-1)
+    titles = title_columns(chosen, frame_ids, errors)
+    strip = Strip(np.concatenate([poses[chosen]] + ([] if truth is None else [truth[chosen]])), titles, title,
                    has_input=keypoints_2d is not None, dpi=dpi)
     unsure = None if confidence is None else np.asarray(confidence)[chosen]
     if keypoints_2d is not None:
         skeleton_2d = skeleton if skeleton_2d is None else resolve(skeleton_2d)
-        strip.draw_input(check_points(keypoints_2d, skeleton_2d, 2, 'keypoints_2d')[chosen], skeleton_2d, unsure)
+        points = check_points(keypoints_2d, skeleton_2d, 2, 'keypoints_2d')[chosen]
+        strip.draw_input(strip.add_input_row(points), points, skeleton_2d, unsure)
     filled = None if filled is None else np.asarray(filled, bool)[chosen]
     for view in ('front', 'side'):
-        strip.draw_row(view, skeleton, poses[chosen], None if truth is None else truth[chosen], filled)
+        strip.draw_view(view, skeleton, poses[chosen], None if truth is None else truth[chosen], filled)
     has_unsure = keypoints_2d is not None and unsure is not None and bool((unsure < UNSURE).any())
     has_unsure = has_unsure or (filled is not None and bool(filled.any()))
     add_legend(strip.figure, has_truth=truth is not None, has_unsure=has_unsure, loc='lower center')
@@ -143,7 +145,7 @@ def draw_strip(motion: np.ndarray, skeleton: Union[str, Skeleton], *, path: Opti
     return strip.figure
 
 
-class _Strip:
+class Strip:
     """A grid of panels of one size; rows are filled from the top."""
 
     PANEL, GAP, LEFT, BOTTOM = 1.55, 0.07, 0.75, 0.78  # inches
@@ -178,38 +180,52 @@ class _Strip:
             axes.tick_params(labelleft=axes is row[0], labelbottom=axes is row[0] and self.next_row == self.rows)
         return row
 
-    def draw_input(self, points: np.ndarray, skeleton: Skeleton, confidence: Optional[np.ndarray]) -> None:
-        """Draw the 2D input (N, J, 2) px, each panel centred on the person, all at one scale."""
+    def add_input_row(self, points: np.ndarray) -> list:
+        """Add a row for the 2D input (N, J, 2) px, each panel centred on the person, all at one scale."""
         low, high = points.min(axis=1), points.max(axis=1)
         centre, span = (low + high) / 2, (high - low).max(axis=0)
         half_width = 0.56 * max(span[0], span[1] / self.aspect, 1.0)
         half_height, step = half_width * self.aspect, nice_step(2 * half_width)
-        for index, axes in enumerate(self._new_row(f'2D input\ngrid {step:g} px')):
-            x, y = centre[index]
+        row = self._new_row(f'2D input\ngrid {step:g} px')
+        for axes, (x, y) in zip(row, centre):
             style_axes(axes, (x - half_width, x + half_width), (y + half_height, y - half_height), step=step)
             axes.tick_params(labelleft=False)
-            SkeletonArtist(axes, skeleton, size=2.0).move(
+        return row
+
+    def draw_input(self, row: Sequence, points: np.ndarray, skeleton: Skeleton, confidence: Optional[np.ndarray], *,
+                   size: float = 2.0) -> None:
+        """Draw the 2D input (N, J, 2) px into the panels of a row."""
+        for index, axes in enumerate(row):
+            SkeletonArtist(axes, skeleton, size=size).move(
                 points[index], confidence=None if confidence is None else confidence[index])
 
-    def draw_row(self, view: str, skeleton: Skeleton, poses: np.ndarray, truth: Optional[np.ndarray],
-                 filled: Optional[np.ndarray]) -> None:
-        """Draw root-relative poses (N, J, 3) mm in one view, joints that were filled in hollow."""
-        directions = view_axes(view)
-        for index, axes in enumerate(self._new_row(f'{view}\n{AXIS_LABELS[view][1]}')):
+    def add_view_row(self, view: str) -> list:
+        """Add a row for one view of what is shown in mm."""
+        row = self._new_row(f'{view}\n{AXIS_LABELS[view][1]}')
+        for axes in row:
             style_axes(axes, self.x_range, self.y_range, step=TICK_MM)
-            is_corner = index == 0 and self.next_row == self.rows
+            is_corner = axes is row[0] and self.next_row == self.rows
             axes.set_xlabel(AXIS_LABELS[view][0] if is_corner else '', fontsize=8, color=TEXT)
+        return row
+
+    def draw_view(self, view: str, skeleton: Skeleton, poses: np.ndarray, truth: Optional[np.ndarray],
+                  filled: Optional[np.ndarray]) -> None:
+        """Add a row with root-relative poses (N, J, 3) mm in one view, joints that were filled in hollow."""
+        directions = view_axes(view)
+        for index, axes in enumerate(self.add_view_row(view)):
             if truth is not None:
                 move_to_view(SkeletonArtist(axes, skeleton, is_truth=True), truth[index], directions)
             move_to_view(SkeletonArtist(axes, skeleton), poses[index], directions,
                          None if filled is None else filled[index])
 
 
-def _column_titles(poses: np.ndarray, truth: Optional[np.ndarray], chosen: np.ndarray,
-                   frame_ids: Optional[Sequence[int]]) -> list[str]:
-    """Name each column by its frame and, with ground truth, by its error."""
+def pick_columns(num_frames: int, count: int) -> np.ndarray:
+    """Return the numbers of at most ``count`` frames, spread evenly over a motion."""
+    return np.unique(np.linspace(0, num_frames - 1, count).round().astype(int))
+
+
+def title_columns(chosen: np.ndarray, frame_ids: Optional[Sequence[int]] = None,
+                  errors: Optional[np.ndarray] = None) -> list[str]:
+    """Name each column (N,) by its frame and, with ground truth, by its error (N,) in mm."""
     titles = [f'frame {index if frame_ids is None else frame_ids[index]}' for index in chosen]
-    if truth is None:
-        return titles
-    errors = np.linalg.norm(poses[chosen] - truth[chosen], axis=-1).mean(axis=-1)
-    return [f'{text}\n{error:.1f} mm' for text, error in zip(titles, errors)]
+    return titles if errors is None else [f'{text}\n{error:.1f} mm' for text, error in zip(titles, errors)]

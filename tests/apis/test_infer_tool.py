@@ -7,11 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import trimesh
 from PIL import Image
 
+from motionbert_mm.apis.mesh_output import choose_frames
+from motionbert_mm.geometry.rotation import axis_angle_to_matrix
+from motionbert_mm.models.body_model import BodyModel
 from motionbert_mm.registry import MODELS, build
 from tests.apis.test_centre_lifting import PSTMO
 from tests.apis.test_labelling import ACTION_MODEL, EMBEDDING_MODEL, save
+from tests.apis.test_mesh import MESH_MODEL, REFINER
+from tests.apis.test_mesh import save as save_mesh_model
 from tests.apis.test_missing import MASKED
 from tests.generated import TINY_MODEL
 from tests.io.body import walk_2d
@@ -73,8 +79,9 @@ def run(tool, checkpoint, tmp_path, monkeypatch, capsys):
 
 @pytest.fixture
 def no_pictures(tool, monkeypatch):
-    monkeypatch.setattr(tool, 'draw_strip', lambda *args, **kwargs: None)
-    monkeypatch.setattr(tool, 'animate', lambda *args, **kwargs: None)
+    for name in ('lift_output.draw_strip', 'lift_output.animate', 'mesh_output.draw_mesh_strip',
+                 'mesh_output.animate_meshes'):
+        monkeypatch.setattr(f'motionbert_mm.apis.{name}', lambda *args, **kwargs: None)
     monkeypatch.setattr(tool, 'animate_labels', lambda *args, **kwargs: None)
 
 
@@ -389,3 +396,87 @@ def test_an_embedding_is_refused_with_what_reads_it(run, two_people, tmp_path):
     checkpoint = save(tmp_path / 'embed.pth', EMBEDDING_MODEL, window_seconds=1.0)
     code, _, err = run(two_people, checkpoint=checkpoint)
     assert code == 2 and 'embed.pth holds a model that predicts embeddings' in err and 'tools/test.py' in err
+
+
+@pytest.fixture(scope='module')
+def mesh_checkpoint(tmp_path_factory):
+    return save_mesh_model(tmp_path_factory.mktemp('checkpoints') / 'mesh.pth', MESH_MODEL)
+
+
+def test_a_mesh_model_writes_parameters_meshes_and_pictures(run, mesh_checkpoint, tmp_path):
+    np.savez(tmp_path / 'walk.npz', keypoints=walk_2d('coco17', 3), frame_ids=np.arange(5, 8))
+    code, out, _ = run(tmp_path / 'walk.npz', '--skeleton', 'coco17', '--fps', '25', checkpoint=mesh_checkpoint)
+    assert code == 0 and 'coco17 -> h36m, 3 frames' in out and 'note:' not in out
+    names = ['walk_mesh.gif', 'walk_mesh.glb', 'walk_mesh.npz', 'walk_mesh_strip.png']
+    assert sorted(os.listdir(tmp_path / 'out')) == names
+    for name in names:
+        assert f'wrote {tmp_path / "out" / name}' in out
+    assert Image.open(tmp_path / 'out' / 'walk_mesh.gif').n_frames == 3
+    with np.load(tmp_path / 'out' / 'walk_mesh.npz', allow_pickle=False) as file:
+        content = dict(file)
+    shapes = dict(smpl_pose=(3, 24, 3), smpl_betas=(3, 10), keypoints_3d=(3, 17, 3), camera=(3, 3), joints=(17,))
+    assert {name: content[name].shape for name in shapes} == shapes
+    np.testing.assert_array_equal(content['frame_ids'], np.arange(5, 8))
+    assert (str(content['unit']), float(content['fps'])) == ('mm', 25.0)
+    assert 'y down' in str(content['frame']) and 'without translation' in str(content['frame'])
+    assert 'radians' in str(content['unit_smpl_pose']) and 'px per mm' in str(content['unit_camera'])
+
+
+def test_meshes_of_some_frames_are_written_as_obj(run, mesh_checkpoint, walk_file, tmp_path, no_pictures):
+    code, out, _ = run(walk_file, '--skeleton', 'coco17', '--no-animation', '--mesh-format', 'obj', '--mesh-every', '5',
+                       checkpoint=mesh_checkpoint)
+    assert code == 0 and 'note: meshes of 3 of 12 frames are written' in out
+    assert sorted(os.listdir(tmp_path / 'out' / 'walk_obj')) == ['000005.obj', '000010.obj', '000015.obj']
+    vertices = trimesh.load(tmp_path / 'out' / 'walk_obj' / '000010.obj', process=False).vertices
+    content = np.load(tmp_path / 'out' / 'walk_mesh.npz')
+    rotations = axis_angle_to_matrix(torch.tensor(content['smpl_pose'][5:6]))
+    expected = BodyModel('synthetic')(rotations, torch.tensor(content['smpl_betas'][5:6]))[0].numpy()
+    np.testing.assert_allclose(vertices, expected * [1e-3, -1e-3, -1e-3], atol=1e-4)
+
+
+def test_without_mesh_files_trimesh_is_not_needed(run, mesh_checkpoint, walk_file, tmp_path, no_pictures, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'trimesh', None)
+    code, _, err = run(walk_file, '--skeleton', 'coco17', checkpoint=mesh_checkpoint)
+    assert code == 2 and 'mesh files need trimesh' in err and not (tmp_path / 'out').exists()
+    code, _, _ = run(walk_file, '--skeleton', 'coco17', '--mesh-format', 'none', '--no-animation',
+                     checkpoint=mesh_checkpoint)
+    assert code == 0 and 'walk_mesh.npz' in os.listdir(tmp_path / 'out')
+
+
+def test_a_refiner_takes_its_own_output(run, mesh_checkpoint, walk_file, tmp_path, no_pictures):
+    refiner = save_mesh_model(tmp_path / 'refiner.pth', REFINER)
+    options = ('--skeleton', 'coco17', '--no-animation', '--mesh-format', 'none')
+    code, _, err = run(walk_file, *options, checkpoint=refiner)
+    assert code == 2 and '(--initial)' in err
+    assert run(walk_file, *options, checkpoint=mesh_checkpoint, out=tmp_path / 'first')[0] == 0
+    initial = tmp_path / 'first' / 'walk_mesh.npz'
+    code, _, _ = run(walk_file, *options, '--initial', initial, checkpoint=refiner)
+    assert code == 0
+    first, refined = np.load(initial), np.load(tmp_path / 'out' / 'walk_mesh.npz')
+    np.testing.assert_allclose(refined['smpl_betas'], first['smpl_betas'], atol=1e-5)
+    assert np.abs(refined['smpl_pose'] - first['smpl_pose']).max() > 1e-3
+    code, _, err = run(walk_file, *options, '--initial', initial, checkpoint=mesh_checkpoint)
+    assert code == 2 and 'does not refine one' in err and err.count('\n') == 1
+
+
+@pytest.mark.parametrize('options, message', [
+    (('--step', '1'), '--step is not for a mesh model as'), (('--mesh-every', '0'), '--mesh-every must be at least 1'),
+    (('--mesh-format', 'stl'), "invalid choice: 'stl'"), (('--body-model', 'gone/SMPL.npz'), 'gone/SMPL.npz'),
+    (('--initial', 'gone.npz'), 'gone.npz: no such file'), (('--image-size', '100', '90'), 'lie outside the image')])
+def test_errors_of_mesh_recovery_are_one_line_and_code_2(run, mesh_checkpoint, walk_file, tmp_path, options, message):
+    code, _, err = run(walk_file, '--skeleton', 'coco17', *options, checkpoint=mesh_checkpoint)
+    assert code == 2 and message in err and err.count('\n') == 1 and not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize('options', [('--mesh-format', 'obj'), ('--mesh-every', '2'), ('--initial', 'a.npz')])
+def test_other_models_refuse_options_of_meshes(run, action_checkpoint, walk_file, options):
+    for other in (dict(), dict(checkpoint=action_checkpoint)):
+        code, _, err = run(walk_file, '--skeleton', 'coco17', *options, **other)
+        assert code == 2 and f'{options[0]} is not for a' in err and err.count('\n') == 1
+    code, _, err = run(walk_file, '--skeleton', 'coco17', '--body-model', 'SMPL.npz')
+    assert code == 2 and 'without bodies' in err and err.count('\n') == 1
+
+
+@pytest.mark.parametrize('length, every, count', [(12, None, 12), (300, None, 300), (301, None, 151), (12, 5, 3)])
+def test_few_meshes_are_written_of_long_motions(length, every, count):
+    assert len(choose_frames(length, every)) == count

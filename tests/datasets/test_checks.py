@@ -1,6 +1,7 @@
 """Every defect is found, named, and told where to mend it."""
 import json
 import pickle
+import re
 import sys
 
 import numpy as np
@@ -15,6 +16,7 @@ from tests import h36m_files, stand_ins
 from tests import mpi_inf_3dhp_files as dhp_files
 from tests.io.body import walk, walk_2d
 from tests.io.openpose import write_openpose
+from tests.mesh_files import coco_content, mesh_content, pw3d_sequence, write_coco, write_pickle, write_pw3d
 from tests.smplh_files import make_motion, write_motion
 from tests.track_files import write_packed, write_posetrack, write_track_folder
 
@@ -387,6 +389,55 @@ def test_3dhp_npz_defects(tmp_path):
     assert 'expected millimetres' in only('3dhp', dhp_files.write_npz(path, content))
     tear(path)
     assert 'files: ' in only('3dhp', path) and 'not a complete .npz' in only('3dhp', path)
+
+
+# Mesh recovery
+
+
+@pytest.mark.parametrize('dataset, changes, expected', [
+    ('pw3d', dict(smpl_pose=lambda pose: pose[:, :69]), 'mesh_det_pw3d.pkl: .*train: smpl_pose has shape'),
+    ('h36m', dict(camera_name=lambda names: ['1'] * 53), "mesh_det_h36m.pkl: train: contents: 2: .*camera '1'"),
+    ('pw3d', dict(smpl_shape=lambda shape: np.where(np.arange(38)[:, None] == 9, np.nan, shape)),
+     'mesh_det_pw3d.pkl: train: contents: courtyard_arguing_00_0: NaN or infinity in smpl_betas'),
+    ('coco', dict(joint_2d=shuffled), 'mesh_det_coco.pkl: train: joints: not in the order of h36m'),
+])
+def test_motionbert_mesh_defects(tmp_path, dataset, changes, expected):
+    content = mesh_content(dataset)
+    content['train'].update({key: change(content['train'][key]) for key, change in changes.items()})
+    write_pickle(tmp_path / f'mesh_det_{dataset}.pkl', content)
+    assert re.match(expected, only('motionbert-mesh', tmp_path))
+
+
+def test_a_mesh_pickle_of_an_unknown_name(tmp_path):
+    path = write_pickle(tmp_path / 'mesh_det_lsp.pkl', mesh_content('coco'))
+    assert 'its name does not say the data set' in only('motionbert-mesh', path)
+
+
+def test_threedpw_defects(tmp_path):
+    tear(write_pw3d(tmp_path, 'train'))
+    content = pw3d_sequence()
+    content['campose_valid'][1][:] = 0
+    write_pw3d(tmp_path, 'test', content=content)
+    assert 'train: files: ' in only('3dpw', tmp_path) and 'not a complete pickle' in only('3dpw', tmp_path)
+    counted = findings('3dpw', tmp_path, 'OK')[0]
+    assert any(line.startswith('test: persons: 1 in 24 images with a known camera; 1 without') for line in counted)
+    missing = findings('3dpw', tmp_path, 'MISSING')[0]
+    assert [line.partition(' ->')[0] for line in missing] == [
+        'train: sequences: 1 of 24', 'validation: sequences: 0 of 12', 'test: sequences: 1 of 24']
+
+
+def test_coco_eft_defects(tmp_path):
+    fits, coco = coco_content(6)
+    fits['data'][0]['annotId'] = 1
+    write_coco(tmp_path, (fits, coco))
+    counted, is_usable = findings('coco-eft', tmp_path, 'OK')
+    assert is_usable and any(line.startswith('people: 5 with 2D joints; 1 without an annotation') for line in counted)
+    fits['data'][1]['parm_pose'] = [0.0] * 216
+    paths = write_coco(tmp_path, (fits, coco))
+    assert 'holds no rotation matrices' in only('coco-eft', tmp_path)
+    paths[1].unlink()
+    missing, is_usable = findings('coco-eft', paths[0], 'MISSING')
+    assert not is_usable and missing[0].startswith('person_keypoints_train2014.json: not in')
 
 
 def write_store(path, skeleton='h36m', fps=30.0, size=(1000, 1000), **arrays):

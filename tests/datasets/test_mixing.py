@@ -189,7 +189,7 @@ def test_repeats_of_a_cycle_make_the_epoch_longer():
 
 def test_sources_join_a_cycle_later():
     batches = make_batches(order='cycle')
-    batches.begin_later(dict(video=1))
+    batches.limit(dict(video=1), {}, 2)
     for epoch, (rounds, names) in enumerate([(6, list(SIZES)[:3]), (10, list(SIZES))]):
         batches.sampler.set_epoch(epoch)
         assert order_of(batches) == rounds * names and len(batches) == batches.num_batches(epoch) == rounds * len(names)
@@ -256,7 +256,7 @@ def test_a_skip_leaves_out_the_start_of_one_pass_only(order):
 
 def test_sources_may_begin_later():
     batches = make_batches(order=['video', 'posetrack', ['h36m', 'amass']])
-    batches.begin_later(dict(video=2, posetrack=1))
+    batches.limit(dict(video=2, posetrack=1), {}, 8)
     expected = {0: ['amass', 'h36m'], 1: ['amass', 'h36m', 'posetrack'], 2: list(SIZES), 7: list(SIZES)}
     for epoch, names in expected.items():
         batches.sampler.set_epoch(epoch)
@@ -265,13 +265,41 @@ def test_sources_may_begin_later():
     assert [batches.num_batches(epoch) for epoch in range(4)] == [9, 11, 21, 21]
 
 
-@pytest.mark.parametrize('names, message', [
-    (dict(vidoe=1), 'vidoe: no such source; the data set has amass, h36m, posetrack, video'),
-    (dict.fromkeys(SIZES, 1), r"no source is left for the first epoch; all of \['amass', .* begin later"),
+def test_sources_may_end_before_the_others():
+    """The schedule of mesh recovery: Human3.6M in the first epochs only."""
+    batches = make_batches(order=['video', 'posetrack', ['h36m', 'amass']])
+    batches.limit(dict(posetrack=1), dict(h36m=2, amass=2), 4)
+    expected = {0: ['amass', 'h36m', 'video'], 1: list(SIZES), 2: ['posetrack', 'video'], 3: ['posetrack', 'video']}
+    for epoch, names in expected.items():
+        batches.sampler.set_epoch(epoch)
+        assert batches.sources(epoch) == names and set(order_of(batches)) == set(names)
+        assert len(batches) == batches.num_batches(epoch) == len(list(batches))
+
+
+@pytest.mark.parametrize('first, end, message', [
+    (dict(vidoe=1), {}, 'vidoe: no such source; the data set has amass, h36m, posetrack, video'),
+    ({}, dict(vidoe=1), 'vidoe: no such source; the data set has amass, h36m, posetrack, video'),
+    (dict.fromkeys(SIZES, 1), {}, "no source is left for the first epoch; amass, h36m, .* begin at {'amass': 1"),
+    (dict(video=2), dict.fromkeys(list(SIZES)[:3], 1), 'no source is left for epoch 1; amass, .* before .*: 1}'),
 ])
-def test_impossible_beginnings_are_named(names, message):
+def test_impossible_schedules_are_named(first, end, message):
     with pytest.raises(ValueError, match=message):
-        make_batches().begin_later(names)
+        make_batches().limit(first, end, 3)
+
+
+def test_an_end_after_the_training_is_none():
+    batches = make_batches()
+    batches.limit({}, dict.fromkeys(SIZES, 3), 3)
+    assert batches.sources(2) == list(SIZES)
+
+
+@pytest.mark.parametrize('order', ['proportional', 'cycle'])
+def test_sources_may_have_batches_of_their_own_size(order):
+    batches = make_batches(batch_size=4, order=order, batch_sizes=dict(video=16))
+    drawn = list(batches)
+    assert {len(batch) for batch in drawn if source_of(batch) == 'video'} == {16, 8}
+    assert max(len(batch) for batch in drawn if source_of(batch) != 'video') == 4
+    assert len(batches) == len(drawn) == {'proportional': 6 + 3 + 2 + 3, 'cycle': 4 * 6}[order]
 
 
 @pytest.mark.parametrize('order', ['sequential', [], ['video'], ['amass', 'h36m', 'posetrack', 'video', 'amass'],
@@ -282,15 +310,17 @@ def test_orders_that_do_not_name_each_source_once_are_refused(order):
         make_batches(order=order)
 
 
-def test_repeats_of_an_unknown_source_are_refused():
-    with pytest.raises(ValueError, match='vidoe: no such source; the data set has amass,'):
-        make_batches(repeats=dict(vidoe=2))
+def test_options_of_an_unknown_source_are_refused():
+    for option in ('repeats', 'batch_sizes'):
+        with pytest.raises(ValueError, match='vidoe: no such source; the data set has amass,'):
+            make_batches(**{option: dict(vidoe=2)})
 
 
 @pytest.mark.parametrize('count', [0, -1])
-def test_repeats_below_one_are_refused(count):
-    with pytest.raises(ValueError, match='repeats must be at least 1.*leave the source out'):
-        make_batches(repeats=dict(video=count))
+def test_options_below_one_are_refused(count):
+    for option in ('repeats', 'batch_sizes'):
+        with pytest.raises(ValueError, match=f'{option} must be at least 1.*leave the source out'):
+            make_batches(**{option: dict(video=count)})
 
 
 def test_another_data_set_is_refused():

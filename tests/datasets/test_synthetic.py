@@ -5,12 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from scipy.spatial.transform import Rotation
 
 from motionbert_mm.datasets import synthetic
 from motionbert_mm.datasets.motion_store import MotionStore
 from motionbert_mm.datasets.synthetic import ACTIONS, SyntheticDataset, generate_clip, write_store
 from motionbert_mm.geometry.camera import project
+from motionbert_mm.geometry.rotation import axis_angle_to_matrix
+from motionbert_mm.models.body_model import BodyModel
 from motionbert_mm.registry import DATASETS, build
 from motionbert_mm.structures.skeleton import get_skeleton
 
@@ -286,6 +289,19 @@ def test_store_rotations_are_in_the_camera_frame(store):
         np.testing.assert_allclose(across[:, 1:], 0, atol=0.02)
         assert across[:, 0].min() > 100
         assert np.linalg.norm(np.diff(pose[:, 0], axis=0), axis=-1).max() < 1.0
+
+
+def test_store_betas_and_rotations_pose_the_synthetic_body(store):
+    model = BodyModel('synthetic')
+    for number in (0, 5, 22, 47):
+        clip = store.clips[number]
+        rows = slice(clip.start, clip.start + clip.length)
+        pose, betas, points = (torch.from_numpy(store.arrays[name][rows].copy())
+                               for name in ('smpl_pose', 'smpl_betas', 'keypoints_3d'))
+        assert betas.shape == (clip.length, 10) and (betas == betas[0]).all()
+        joints = model.joints(model(axis_angle_to_matrix(pose), betas))
+        error = (joints - joints[:, :1]) - (points - points[:, :1])
+        assert error.norm(dim=-1).max() < 5.0
 
 
 def test_store_does_not_depend_on_the_number_of_clips(store, tmp_path):

@@ -72,11 +72,13 @@ def test_flip_exchanges_sides_in_pixels(batch):
     np.testing.assert_array_equal(flipped['keypoints_3d'][..., left, 0], -batch['keypoints_3d'][..., right, 0])
 
 
-def test_flip_mirrors_rotations(batch):
+@pytest.mark.parametrize('name', ['smpl_pose', 'initial_pose'])
+def test_flip_mirrors_rotations(batch, name):
+    batch[name] = batch['smpl_pose']
     flipped, swap = RandomFlip(prob=1.0)(batch, rng()), list(get_skeleton('smpl24').flip_indices)
     mirror = np.diag([-1.0, 1.0, 1.0])
-    expected = mirror @ axis_angle_to_matrix(batch['smpl_pose'].astype(np.float64))[..., swap, :, :] @ mirror
-    np.testing.assert_allclose(axis_angle_to_matrix(flipped['smpl_pose'].astype(np.float64)), expected, atol=1e-6)
+    expected = mirror @ axis_angle_to_matrix(batch[name].astype(np.float64))[..., swap, :, :] @ mirror
+    np.testing.assert_allclose(axis_angle_to_matrix(flipped[name].astype(np.float64)), expected, atol=1e-6)
 
 
 def test_flip_takes_a_share_of_the_samples(batch):

@@ -69,10 +69,12 @@ def test_the_side_turns_right_away_from_the_viewer(batch):
     np.testing.assert_allclose(points[:, 0, 0, 0], source[:, 0, 0, 0], atol=1e-3)  # the first root stays
 
 
-def test_rotations_turn_with_the_joints(batch):
+@pytest.mark.parametrize('name', ['smpl_pose', 'initial_pose'])
+def test_rotations_turn_with_the_joints(batch, name):
+    batch[name] = batch['smpl_pose']
     viewed = OrthographicView(views=[(40, 40)])(batch, rng())
     rotation = axis_angle_to_matrix(np.radians([0.0, -40.0, 0.0]))
-    before, after = (axis_angle_to_matrix(pose['smpl_pose'].astype(np.float64)) for pose in (batch, viewed))
+    before, after = (axis_angle_to_matrix(pose[name].astype(np.float64)) for pose in (batch, viewed))
     np.testing.assert_allclose(after[..., 0, :, :], rotation @ before[..., 0, :, :], atol=1e-6)
     np.testing.assert_array_equal(after[..., 1:, :, :], before[..., 1:, :, :])
     centre = batch['keypoints_3d'][0, 0, 0, 0]

@@ -124,3 +124,25 @@ def test_epochs_are_taken_from_the_config_by_value():
     hook = CurriculumHook(given)
     given['video'] = 5
     assert hook.first_epochs == dict(video=1)
+
+
+def test_a_source_leaves_before_its_end_epoch(tiny_store, tmp_path):
+    curriculum = dict(type='CurriculumHook', end_epochs=dict(mocap=1))
+    runner = make_runner(tiny_store, tmp_path / 'run', log_level='ERROR', **{
+        'default_hooks.curriculum': curriculum, 'train_cfg.max_epochs': 2})
+    record = Record()
+    runner.register_hook(record)
+    runner.train()
+    actions = [[action for epoch, _, action, _ in record.batches if epoch == number] for number in range(2)]
+    assert sorted(actions[0]) == MOCAP * ['walk'] + (BOTH - MOCAP) * ['wave']
+    assert actions[1] == (BOTH - MOCAP) * ['wave'] and runner.max_iters == BOTH + BOTH - MOCAP
+
+
+@pytest.mark.parametrize('options, message', [
+    ({}, 'got nothing; expected first_epochs or end_epochs'),
+    (dict(first_epochs=dict(video=3), end_epochs=dict(video=3)), 'video ends with epoch 3, before it begins'),
+    (dict(end_epochs=dict(video=0)), 'video ends with epoch 0, before it begins'),
+])
+def test_curricula_without_sense_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        CurriculumHook(**options)

@@ -92,3 +92,63 @@ def test_single_precision_stays_single():
     angles = axis_angles(0.7).astype(np.float32)
     assert rotation.matrix_to_axis_angle(rotation.axis_angle_to_matrix(angles)).dtype == np.float32
     assert rotation.axis_angle_to_matrix(torch.from_numpy(angles)).dtype == torch.float32
+
+
+KINDS = pytest.mark.parametrize('as_array', [lambda array: array, torch.from_numpy], ids=['numpy', 'torch'])
+
+
+@KINDS
+def test_the_mean_of_two_rotations_lies_half_way_between(as_array):
+    middle, step = (rotation.axis_angle_to_matrix(angles) for angles in (axis_angles(1.1), axis_angles(0.4)[::-1]))
+    pair = np.stack([middle @ step, middle @ step.swapaxes(-1, -2)], axis=1)
+    np.testing.assert_allclose(rotation.average_rotations(as_array(pair)), middle, atol=1e-12)
+
+
+@KINDS
+def test_the_mean_does_not_depend_on_the_way_round_of_an_axis_angle(as_array):
+    # The second is 0.2 further on, beyond the half turn; the mean of both vectors is nearly zero.
+    pair = np.stack([axis_angles(np.pi - 0.05), axis_angles(-(np.pi - 0.15))], axis=1)
+    pair, middle = (rotation.axis_angle_to_matrix(angles) for angles in (pair, axis_angles(np.pi + 0.05)))
+    np.testing.assert_allclose(rotation.average_rotations(as_array(pair)), middle, atol=1e-12)
+
+
+@KINDS
+@pytest.mark.parametrize('weights', [np.array([0.5, 0.0, 2.0]), np.random.default_rng(5).uniform(size=(50, 3))])
+def test_the_mean_has_the_least_distance_to_all(as_array, weights):
+    matrices = rotation.axis_angle_to_matrix(np.random.default_rng(3).normal(size=(50, 3, 3)))
+    mean = np.asarray(rotation.average_rotations(as_array(matrices), weights))
+    np.testing.assert_allclose(mean @ mean.swapaxes(-1, -2), np.broadcast_to(np.eye(3), (50, 3, 3)), atol=1e-12)
+    np.testing.assert_allclose(np.linalg.det(mean), 1.0)
+
+    def distance(candidate):
+        return (np.broadcast_to(weights, (50, 3)) * ((candidate[:, None] - matrices) ** 2).sum((-2, -1))).sum(-1)
+
+    for change in rotation.axis_angle_to_matrix(axis_angles(0.02, count=20)):
+        assert (distance(mean @ change) >= distance(mean)).all()
+
+
+@KINDS
+def test_rotations_that_cancel_still_have_a_proper_mean(as_array):
+    pair = np.stack([np.eye(3), rotation.axis_angle_to_matrix(np.array([0.0, np.pi, 0.0]))])
+    mean = np.asarray(rotation.average_rotations(as_array(pair)))
+    np.testing.assert_allclose(mean @ mean.T, np.eye(3), atol=1e-12)
+    assert np.linalg.det(mean) == pytest.approx(1.0)
+
+
+def test_the_mean_of_one_rotation_is_itself_in_its_precision():
+    matrices = rotation.axis_angle_to_matrix(axis_angles(2.0).astype(np.float32))
+    mean = rotation.average_rotations(torch.from_numpy(matrices)[:, None], [3.0])
+    assert mean.dtype == torch.float32
+    np.testing.assert_allclose(mean, matrices, atol=1e-6)
+
+
+@KINDS
+def test_mirrored_poses_are_the_mirrored_rotations_of_the_other_side(as_array):
+    swap, mirror = (0, 2, 1), np.diag([-1.0, 1.0, 1.0])
+    angles = np.random.default_rng(4).normal(size=(5, 3, 3))
+    matrices = rotation.axis_angle_to_matrix(angles)
+    expected = mirror @ matrices[:, swap] @ mirror
+    np.testing.assert_allclose(rotation.mirror_matrix(as_array(matrices), swap), expected, atol=1e-15)
+    mirrored = rotation.mirror_axis_angle(as_array(angles), swap)
+    np.testing.assert_allclose(rotation.axis_angle_to_matrix(mirrored), expected, atol=1e-12)
+    np.testing.assert_array_equal(rotation.mirror_axis_angle(mirrored, swap), angles)

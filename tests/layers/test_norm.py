@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from motionbert_mm.layers.norm import UnbiasedLayerNorm
+from motionbert_mm.layers.norm import AnyBatchNorm1d, UnbiasedLayerNorm
 
 
 def test_it_divides_by_the_unbiased_standard_deviation():
@@ -42,3 +42,25 @@ def test_a_constant_token_becomes_the_bias():
     norm = UnbiasedLayerNorm(4)
     torch.nn.init.constant_(norm.bias, 0.5)
     torch.testing.assert_close(norm(torch.zeros(2, 4)), torch.full((2, 4), 0.5))
+
+
+@pytest.mark.parametrize('shape', [(1, 4), (1, 4, 1)])
+def test_a_batch_norm_of_one_value_per_channel_uses_running_statistics(shape):
+    torch.manual_seed(0)
+    norm, values = AnyBatchNorm1d(4), torch.randn(shape)
+    norm(torch.randn(8, 4) * 2 + 1)
+    before = {name: value.clone() for name, value in norm.named_buffers()}
+    alone = norm.train()(values)
+    torch.testing.assert_close(alone, norm.eval()(values), rtol=0, atol=1e-6)
+    assert all(torch.equal(value, before[name]) for name, value in norm.named_buffers())
+    norm.train()(values).sum().backward()
+    assert torch.isfinite(norm.weight.grad).all()
+
+
+@pytest.mark.parametrize('shape', [(2, 4), (1, 4, 3), (5, 4, 1)])
+def test_a_batch_norm_of_more_values_is_that_of_torch(shape):
+    torch.manual_seed(0)
+    norm, official, values = AnyBatchNorm1d(4), torch.nn.BatchNorm1d(4), torch.randn(shape)
+    torch.testing.assert_close(norm(values), official(values), rtol=0, atol=0)
+    for name, value in official.state_dict().items():
+        assert torch.equal(norm.state_dict()[name], value)

@@ -129,7 +129,13 @@ def targets():
                 rays=np.full((BATCH, 1, FRAMES, JOINTS, 2), 0.1), root_depth=np.full((BATCH, 1, FRAMES), 4000.0))
     return MotionSample(metainfo=dict(sample_id=list('abc'), skeleton='h36m', norm=norm),
                         target_3d=example(1, FRAMES, JOINTS, 3), target_2d=example(1, FRAMES, JOINTS, 2),
-                        weight_2d=torch.ones(BATCH, 1, FRAMES, JOINTS), label=torch.tensor([0, 1, 0]))
+                        weight_2d=torch.ones(BATCH, 1, FRAMES, JOINTS), label=torch.tensor([0, 1, 0]),
+                        smpl_pose=example(1, FRAMES, 24, 3), smpl_betas=example(1, FRAMES, 10), **given())
+
+
+def given():
+    """What heads read besides features: the parameters of another method."""
+    return dict(initial_pose=0.5 * example(1, FRAMES, 24, 3), initial_betas=example(1, FRAMES, 10))
 
 
 @pytest.mark.parametrize('name', HEADS)
@@ -149,7 +155,7 @@ def test_a_head_learns_from_its_target(name):
 @pytest.mark.parametrize('name', HEADS)
 def test_a_head_without_its_target_still_reaches_every_parameter(name):
     head, features = make(name), features_for(name).requires_grad_()
-    losses = head.loss(features, MotionSample(metainfo=dict(skeleton='h36m')))
+    losses = head.loss(features, MotionSample(metainfo=dict(skeleton='h36m'), **given()))
     assert sum(losses.values()) == 0
     sum(losses.values()).backward()
     assert all(value.grad is not None and not value.grad.any() for value in trained(head).values())
@@ -159,7 +165,7 @@ def test_a_head_without_its_target_still_reaches_every_parameter(name):
 @pytest.mark.parametrize('name', HEADS)
 def test_a_head_predicts_fields_of_its_samples(name):
     head, samples = make(name).eval(), targets()
-    output = head(features_for(name))
+    output = head(features_for(name), **head.given(samples))
     fields = head.decode(output if head.joins_persons else output.unflatten(0, (BATCH, 1)), samples)
     assert fields and all(len(value) == BATCH for value in fields.values())
     assert set(fields) <= {'keypoints_2d', 'keypoints_3d', 'confidence', 'smpl_pose', 'smpl_betas', 'vertices',

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from motionbert_mm.checkpoints.official import MOTIONBERT_POSE, rename_keys
-from motionbert_mm.checkpoints.official_motionbert import CLASSES, EMBEDDING
+from motionbert_mm.checkpoints.official_motionbert import CLASSES, EMBEDDING, MESH
 from motionbert_mm.registry import MODELS, build
 
 # Options of the official constructor -> ours; what is not stated in a vector keeps our value.
@@ -34,6 +34,16 @@ def make_action_model(args: dict) -> nn.Module:
     return _build(args, {name: heads[name]})
 
 
+def make_mesh_model(args: dict) -> nn.Module:
+    """Build what the arguments of an official MeshRegressor describe, around the synthetic body."""
+    backbone, mesh = args['backbone'], args['mesh']
+    assert set(mesh) == {'dim_rep', 'num_joints', 'hidden_dim', 'dropout_ratio'}
+    assert (mesh['dim_rep'], mesh['num_joints']) == (backbone['dim_rep'], backbone['num_joints'])
+    head = dict(type='MeshHead', hidden_channels=mesh['hidden_dim'], drop=mesh['dropout_ratio'],
+                body_model=dict(path='synthetic'))
+    return _build(backbone, dict(mesh=head))
+
+
 def _build(args: dict, heads: dict, **changes: object) -> nn.Module:
     unknown = set(args) - set(BACKBONE) - {'dim_rep', 'dim_out'}
     if unknown:
@@ -52,8 +62,8 @@ def load_official(model: nn.Module, state_dict: dict) -> nn.Module:
 
 
 def load_official_action(model: nn.Module, state_dict: dict) -> nn.Module:
-    """Load official weights of an ActionNet but for its unused output, strictly."""
-    official = CLASSES if 'action' in model.heads else EMBEDDING
+    """Load official weights of an ActionNet or MeshRegressor but for its unused output, strictly."""
+    official = dict(action=CLASSES, embed=EMBEDDING, mesh=MESH)[next(iter(model.heads))]
     used, unused = official.split(state_dict)
     renamed, unmatched = rename_keys(used, official.rows)
     assert unmatched == [] and set(unused) == {'backbone.head.weight', 'backbone.head.bias'}

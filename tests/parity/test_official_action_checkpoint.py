@@ -168,7 +168,7 @@ def test_a_model_with_another_head_beside_does_not_become_an_official_one():
     ('embed', lambda weights: weights.update({'head.fc2.bias': torch.zeros(5)}),
      r"1 official keys without a counterpart \['head.fc2.bias'\]"),
     ('embed', lambda weights: [weights.pop('head.fc1.weight'), weights.pop('head.fc1.bias')],
-     'no MotionBERT pose or action model found'),
+     'no MotionBERT pose, action or mesh model found'),
 ])
 def test_conversion_is_strict(head, change, message):
     vector = load_vector(VECTORS[head])

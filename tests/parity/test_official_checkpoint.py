@@ -81,7 +81,7 @@ def test_our_own_checkpoint_becomes_an_official_one():
     (lambda weights: weights.pop('norm.weight'), r'1 entries missing, e.g. backbone.norm.weight'),
     (lambda weights: weights.update(extra=torch.zeros(1)), r"1 official keys without a counterpart \['extra'\]"),
     (lambda weights: weights.update({'norm.bias': torch.zeros(5)}), r'1 entries of another shape.*\(5,\)'),
-    (lambda weights: weights.pop('joints_embed.weight'), 'no MotionBERT pose or action model found'),
+    (lambda weights: weights.pop('joints_embed.weight'), 'no MotionBERT pose, action or mesh model found'),
 ])
 def test_conversion_is_strict(change, message):
     vector = load_vector('mb_dstformer_fuse')

@@ -25,3 +25,7 @@ def test_rotation(output, source, function, as_array):
     group, key = source.split('/')
     values = {'in': vector.inputs, 'out': vector.outputs}[group][key]
     assert_close(function(as_array(values)), vector.outputs[output])
+
+
+def test_every_recorded_function_is_compared():
+    assert set(load_vector('mb_mesh_rotations').outputs) <= {case[0] for case in CASES}

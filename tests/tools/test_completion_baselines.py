@@ -183,7 +183,7 @@ def test_mixtures_give_every_frame_once(tiny_store):
 def test_absent_persons_are_in_no_mean(tmp_path):
     store = MotionStore(write_people_store(tmp_path / 'people'))
     points = np.asarray(store.arrays['keypoints_3d'], np.float64)
-    source = baselines._as_poses(dict(type='MotionDataset', data_root=str(store.path)))
+    source = baselines.as_poses(dict(type='MotionDataset', data_root=str(store.path)))
     np.testing.assert_allclose(baselines.mean_pose([source], H36M), (points - points[:, :1]).mean(axis=0), atol=1e-3)
 
 

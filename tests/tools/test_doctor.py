@@ -37,6 +37,11 @@ EXPECTED = {
     '3dhp': ['16 of 16 annot.mat, 192 frames in each of 14 cameras', '16: S1/Seq1 has 12 of 6,416; S1/Seq2 has 12 of',
              '6 of 6 annot_data.mat', '6: TS1 has 12 of 6,151; ', '6: TS1 has 3 of 603; ', '18 of 2,929',
              'mpi_inf_3dhp.py download {path} data/mpi_inf_3dhp'],
+    'motionbert-mesh': ['mesh_det_coco.pkl: train: frames  4 in 3 clips', 'mesh_det_h36m.pkl: test: frames   57 in 2',
+                        'motionbert_mesh.py pw3d {path}/mesh_det_pw3d.pkl data/mesh/pw3d'],
+    '3dpw': ['validation: sequences  1 of 12', 'test: persons          2 in 48 images with a known camera',
+             'threedpw.py {path} data/3dpw'],
+    'coco-eft': ['4 with 2D joints', '{path}/person_keypoints_train2014.json data/coco_eft'],
     'ntu-pyskl': ['24 of 60 classes, ntu25', 'xsub_train   12 of 40,091', 'xview_val    8 of 18,932',
                   'pyskl.py {path} data/ntu60_3danno'],
     'openpose': ['2 can be read; 2 without track ids', '3 for 30 frames and more, 115 frames, 0 of them filled in',
@@ -54,7 +59,7 @@ def test_a_complete_stand_in_is_usable_and_counted(diagnose, tmp_path, dataset):
     assert status == 0 and 'BROKEN' not in out, out
     for text in EXPECTED[dataset]:
         assert text.format(path=path) in out
-    is_short = dataset not in ('instavariety', 'openpose', 'alphapose', 'store')
+    is_short = dataset not in ('instavariety', 'openpose', 'alphapose', 'store', 'motionbert-mesh', 'coco-eft')
     assert ('usable, but short of the full release' in out) == is_short
     assert '\nnext: python tools/' in out
 

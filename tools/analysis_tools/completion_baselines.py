@@ -45,6 +45,7 @@ from motionbert_mm.registry import DATASETS, METRICS, SCOPE, TRANSFORMS, build
 from motionbert_mm.structures.motion_sample import MotionSample
 from motionbert_mm.structures.skeleton import Skeleton, get_skeleton
 
+POSES = ('keypoints_3d',)
 MEASURED = ('MPJPE', 'MPJPE/hidden', 'MPJPE/seen', 'MPJPE/completed')
 INPUTS = {3: '2D', 4: '3D'}  # by the channels: coordinates and confidence
 CHUNK = 64  # frames and windows that the mean pose reads at a time
@@ -54,20 +55,25 @@ ROTATING = ('OrthographicView',)  # transforms after which poses have other dire
 # --- Mean pose ---
 
 
-def training_sources(config: Config) -> list[dict]:
+def training_sources(config: Config, targets: Sequence[str] = POSES, what: str = '3D truth') -> list[dict]:
     """Return the configs of the data sets with 3D truth that a config trains on, each once.
+
+    Args:
+        config: of a training.
+        targets: arrays that make the truth.
+        what: they are, in words.
 
     Raises:
         ValueError: none, or views that are turned at random.
     """
     dataset = (config.get('train_dataloader') or {}).get('dataset') or {}
-    sources = [source for source in _leaves(dataset) if 'keypoints_3d' in source.get('targets', ('keypoints_3d',))]
+    sources = [source for source in _leaves(dataset) if set(targets) <= set(source.get('targets', POSES))]
     steps = {step['type'].rpartition('.')[2] for source in sources for step in source.get('pipeline', ())}
     if not sources or steps & set(ROTATING):
-        reason = f'are seen through {", ".join(sorted(steps & set(ROTATING)))}' if sources else 'have no 3D truth'
+        reason = f'are seen through {", ".join(sorted(steps & set(ROTATING)))}' if sources else f'have no {what}'
         raise ValueError(f'the mean pose needs poses in camera axes, but the training data of {config.filename} '
                          f'{reason}; name a store by --train-store')
-    readable = [_as_poses(source) for source in sources]
+    readable = [as_poses(source, targets) for source in sources]
     return [source for number, source in enumerate(readable) if source not in readable[:number]]
 
 
@@ -81,12 +87,12 @@ def _leaves(dataset: Mapping[str, Any]) -> Iterator[dict]:
         yield from _leaves(source)
 
 
-def _as_poses(source: Mapping[str, Any]) -> dict:
-    """Change the config of a data set so that it gives every frame once, as it is in the store."""
+def as_poses(source: Mapping[str, Any], targets: Sequence[str] = POSES) -> dict:
+    """Change the config of a data set so that it gives ``targets`` of every frame once, as they are in the store."""
     unused = ('pipeline', 'pipeline_changes', 'valid_only', 'test_mode', 'seed', 'window', 'targets', 'input_2d')
     kept = {name: value for name, value in source.items() if name not in unused}
     steps = [step for step in source.get('pipeline', ()) if step['type'].rpartition('.')[2] == 'ConvertSkeleton']
-    return dict(kept, input_2d=None, targets=['keypoints_3d'], pipeline=steps,
+    return dict(kept, input_2d=None, targets=list(targets), pipeline=steps,
                 window=dict(num_frames=CHUNK, tail='pad'))
 
 
@@ -244,9 +250,9 @@ def _prepare(config: Config, args: argparse.Namespace, kind: str, skeleton: Skel
     if args.train_store is None:
         sources = training_sources(config)
     else:
-        sources = [_as_poses(dict(type='MotionDataset', data_root=str(args.train_store), include=args.include,
-                                  exclude=args.exclude,
-                                  pipeline=[dict(type='ConvertSkeleton', target=skeleton.name)]))]
+        sources = [as_poses(dict(type='MotionDataset', data_root=str(args.train_store), include=args.include,
+                                 exclude=args.exclude,
+                                 pipeline=[dict(type='ConvertSkeleton', target=skeleton.name)]))]
     lifter = None
     if args.lifter is not None and kind == '2D':
         flip_test = bool((config.get('model') or {}).get('flip_test', False))

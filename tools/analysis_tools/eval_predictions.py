@@ -1,8 +1,9 @@
-"""Measure predicted sequences under one or several named protocols of Human3.6M or MPI-INF-3DHP.
+"""Measure predicted sequences under one or several named protocols: of Human3.6M, of MPI-INF-3DHP, or of meshes.
 
 PRED.npz is what tools/test.py --dump wrote, or a file of another method with one array ID/keypoints_3d,
 (F, J, 3) millimetres in camera axes, per sequence ID; the truth then comes from the motion store --store, whose clips
-are called ID. Frames other than 0..F-1 need ID/frame_ids too.
+are called ID. Frames other than 0..F-1 need ID/frame_ids too. Meshes need ID/smpl_pose (F, 24, 3), axis-angle in
+radians, and ID/smpl_betas (F, 10) besides; --body-model poses them.
 """
 from __future__ import annotations
 
@@ -22,30 +23,55 @@ from motionbert_mm.datasets.base import ACTIVITY, VALID
 from motionbert_mm.datasets.motion_store import Clip, MotionStore
 from motionbert_mm.engine.command_line import one_line_errors
 from motionbert_mm.evaluation.groupings import get_grouping
-from motionbert_mm.evaluation.metrics import Pose3DMetric
+from motionbert_mm.evaluation.metrics import MeshMetric, MotionMetric, Pose3DMetric
 from motionbert_mm.evaluation.metrics.report import Report, format_table
 from motionbert_mm.evaluation.prediction_file import PredictedSequence, Predictions, Rows, read_predictions
-from motionbert_mm.evaluation.protocols import PROTOCOLS
+from motionbert_mm.evaluation.protocols import MESH_PROTOCOLS, PROTOCOLS
 from motionbert_mm.io.atomic import atomic_path
 from motionbert_mm.structures.skeleton import get_skeleton
 
 # Typical distance of a joint from the root, prediction by truth, beyond which the unit must be wrong.
 TOO_SMALL, TOO_LARGE = 0.05, 20.0
 SHOWN = 5  # names in an error message
+KNOWN = (*PROTOCOLS, *MESH_PROTOCOLS)
+BODY = ('smpl_pose', 'smpl_betas')
 
 
-def choose_protocols(names: Sequence[str], default: str, skeleton: Optional[str]) -> list[str]:
-    """Return the protocols of the command line, or that of the file; 'all' are those of a known skeleton."""
+def choose_protocols(names: Sequence[str], predictions: Predictions) -> list[str]:
+    """Return the protocols of the command line, or that of the file; 'all' are those of bodies, or of a skeleton.
+
+    Raises:
+        ValueError: none, or one of meshes for a file without bodies.
+    """
+    default, skeleton = predictions.protocol, predictions.skeleton
+    has_bodies = all(part.windows.smpl_pose is not None and part.windows.smpl_betas is not None
+                     for part in predictions.sequences)
     if not names and not default:
-        raise ValueError(f'the file names no protocol; choose with --protocol from {", ".join(PROTOCOLS)}, all')
+        raise ValueError(f'the file names no protocol; choose with --protocol from {", ".join(KNOWN)}, all')
     if 'all' not in names:
-        return list(dict.fromkeys(names or [default]))
+        chosen = list(dict.fromkeys(names or [default]))
+        if not has_bodies and set(chosen) & set(MESH_PROTOCOLS):
+            raise ValueError(f'{", ".join(name for name in chosen if name in MESH_PROTOCOLS)} measures meshes, but not '
+                             'every sequence ID has ID/smpl_pose and ID/smpl_betas')
+        return chosen
+    if has_bodies:
+        return list(MESH_PROTOCOLS)
     fitting = [name for name, protocol in PROTOCOLS.items() if skeleton in (None, protocol.skeleton)]
     if not fitting:
         known = sorted({protocol.skeleton for protocol in PROTOCOLS.values()})
         raise ValueError(f'no protocol is defined for skeleton {skeleton!r}, only for {", ".join(known)}; convert the '
                          'predictions to one of them')
     return fitting
+
+
+def make_metric(name: str, args: argparse.Namespace) -> MotionMetric:
+    """Build the metric of a protocol."""
+    if name not in MESH_PROTOCOLS:
+        return Pose3DMetric(name, skip_list=args.skip)
+    if args.body_model is None:
+        raise ValueError(f'protocol {name!r} measures meshes; name the body by --body-model, an SMPL file with '
+                         "--regressor, or 'synthetic'")
+    return MeshMetric(dict(path=args.body_model, regressor=args.regressor), protocol=name, skip_list=args.skip)
 
 
 def add_truth(predictions: Predictions, store: MotionStore) -> Predictions:
@@ -57,12 +83,17 @@ def add_truth(predictions: Predictions, store: MotionStore) -> Predictions:
     if predictions.skeleton not in (None, store.skeleton):
         raise ValueError(f'the predictions have skeleton {predictions.skeleton!r}, {store.path} has '
                          f'{store.skeleton!r}; name a store of the same joints')
-    if 'keypoints_3d' not in store.arrays:
-        raise ValueError(f'{store.path} has no keypoints_3d, only {sorted(store.arrays)}; it cannot be the truth')
+    if 'keypoints_3d' not in store.arrays and not _has_bodies(store):
+        raise ValueError(f'{store.path} has no keypoints_3d, and no {" and ".join(BODY)}, only {sorted(store.arrays)}; '
+                         'it cannot be the truth')
     clips = {clip.name: clip for clip in store.clips}
     sequences = [_with_truth(part, clips[part.name], store) if part.name in clips else part
                  for part in predictions.sequences]
     return replace(predictions, sequences=sequences, skeleton=store.skeleton)
+
+
+def _has_bodies(store: MotionStore) -> bool:
+    return all(name in store.arrays for name in BODY)
 
 
 def _with_truth(sequence: PredictedSequence, clip: Clip, store: MotionStore) -> PredictedSequence:
@@ -79,8 +110,13 @@ def _with_truth(sequence: PredictedSequence, clip: Clip, store: MotionStore) -> 
                          f'them {last}, {store.path} has {clip.persons} persons and {clip.length} frames; predict '
                          f'every frame, or say which by {sequence.name}/frame_ids')
     rows = slice(clip.start, clip.start + clip.persons * clip.length)
-    truth = np.asarray(store.arrays['keypoints_3d'][rows], np.float32).reshape(clip.persons, clip.length, joints, 3)
-    truth = truth - truth[:, :, skeleton.root, None]
+    truth: dict[str, np.ndarray] = {}
+    if 'keypoints_3d' in store.arrays:
+        points = np.asarray(store.arrays['keypoints_3d'][rows], np.float32).reshape(persons, clip.length, joints, 3)
+        truth['ground_truth'] = points - points[:, :, skeleton.root, None]
+    if _has_bodies(store):
+        truth.update({f'true_{name}': np.asarray(store.arrays[name][rows], np.float32).reshape(
+            persons, clip.length, *store.arrays[name].shape[1:]) for name in BODY})
     valid, activity = np.ones((persons, clip.length), bool), None
     if VALID in store.arrays:
         valid = np.asarray(store.arrays[VALID][rows]).reshape(persons, clip.length)
@@ -93,10 +129,11 @@ def _with_truth(sequence: PredictedSequence, clip: Clip, store: MotionStore) -> 
     return replace(sequence, merged=merged, windows=windows, facts=facts)
 
 
-def _fill(rows: Rows, truth: np.ndarray, valid: np.ndarray, activity: Optional[np.ndarray]) -> Rows:
-    """Put the truth (M, F, J, 3), what it is valid for (M, F) and the activity (F,) of the rows' frames in."""
+def _fill(rows: Rows, truth: Mapping[str, np.ndarray], valid: np.ndarray, activity: Optional[np.ndarray]) -> Rows:
+    """Put the truth (M, F, ...), what it is valid for (M, F) and the activity (F,) of the rows' frames in."""
     visible = np.ones(rows.keypoints_3d.shape[:3], bool) if rows.visible is None else rows.visible.astype(bool)
-    return rows._replace(ground_truth=truth[:, rows.frame_ids], visible=visible & valid[:, rows.frame_ids, None],
+    return rows._replace(**{name: values[:, rows.frame_ids] for name, values in truth.items()},
+                         visible=visible & valid[:, rows.frame_ids, None],
                          activity=rows.activity if activity is None else activity[rows.frame_ids])
 
 
@@ -123,14 +160,16 @@ def check_unit(predictions: Predictions) -> None:
                          'the ground truth; the predictions must be in millimetres (multiply metres by 1000)')
 
 
-def check_sequences(predictions: Predictions, metric: Pose3DMetric, store: Optional[MotionStore]) -> None:
+def check_sequences(predictions: Predictions, metric: MotionMetric, store: Optional[MotionStore]) -> None:
     """Refuse sequences without truth, and clips of the store without prediction, unless they are left out anyway."""
     known = {part.name for part in predictions.sequences}
     clips = [clip.name for clip in store.clips] if store else []
+    truth, words = ('true_smpl_pose', 'bodies') if isinstance(metric, MeshMetric) else ('ground_truth', 'keypoints_3d')
     unknown = [part.name for part in predictions.sequences if not metric.is_skipped(part.name) and
-               (part.name not in clips if store else part.windows.ground_truth is None)]
-    place = 'hold no ground truth; name a motion store that has it by --store' if store is None else (
-        f'are not in {store.path}, whose clips are called like {clips[0]!r}')
+               ((store and part.name not in clips) or getattr(part.windows, truth) is None)]
+    place = 'hold no ground truth; name a motion store that has it by --store'
+    if store is not None:
+        place = f'are not in {store.path} with {words} as truth, whose clips are called like {clips[0]!r}'
     if unknown:
         raise ValueError(f'{len(unknown)} of {len(known)} predicted sequences {place}: {_some(unknown)}')
     missing = [name for name in clips if name not in known and not metric.is_skipped(name)]
@@ -143,7 +182,7 @@ def _some(names: Sequence[str]) -> str:
     return ', '.join(names[:SHOWN]) + (', ...' if len(names) > SHOWN else '')
 
 
-def measure(predictions: Predictions, metric: Pose3DMetric, title: str) -> Report:
+def measure(predictions: Predictions, metric: MotionMetric, title: str) -> Report:
     """Run all windows through a metric, as a test does."""
     for sequence in tqdm(predictions.sequences, desc=title, unit='sequence', disable=None):
         samples = sequence.samples(predictions.skeleton, predictions.flip_test)
@@ -199,9 +238,11 @@ def parse_args(arguments: Optional[Sequence[str]]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('predictions', type=Path, metavar='PRED.npz')
-    parser.add_argument('--protocol', nargs='+', default=[], choices=[*PROTOCOLS, 'all'], metavar='NAME',
-                        help=f'{", ".join(PROTOCOLS)}; all compares those of the skeleton (default: that of the tested '
-                             'config)')
+    parser.add_argument('--protocol', nargs='+', default=[], choices=[*KNOWN, 'all'], metavar='NAME',
+                        help=f'{", ".join(PROTOCOLS)}, or of meshes {", ".join(MESH_PROTOCOLS)}; all compares those of '
+                             'meshes, or else of the skeleton (default: that of the tested config)')
+    parser.add_argument('--body-model', metavar='PATH', help="SMPL that poses meshes, .npz or .pkl, or 'synthetic'")
+    parser.add_argument('--regressor', metavar='PATH', help='.npy (17, V) of the joints of that body')
     parser.add_argument('--store', type=Path, metavar='DIR',
                         help='motion store with the truth; it goes before truth in the file')
     parser.add_argument('--skip', nargs='+', default=[], metavar='PATTERN',
@@ -218,8 +259,8 @@ def run(args: argparse.Namespace) -> None:
     if store is not None:
         predictions = add_truth(predictions, store)
     reports: dict[str, Report] = {}
-    for name in choose_protocols(args.protocol, predictions.protocol, predictions.skeleton):
-        metric = Pose3DMetric(name, skip_list=args.skip)
+    for name in choose_protocols(args.protocol, predictions):
+        metric = make_metric(name, args)
         check_sequences(predictions, metric, store)
         check_unit(predictions)
         reports[name] = measure(predictions, metric, name)

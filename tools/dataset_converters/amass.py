@@ -23,8 +23,8 @@ from motionbert_mm.datasets.amass import (
     open_work_folder,
 )
 from motionbert_mm.datasets.motion_store import MotionStoreWriter
-from motionbert_mm.datasets.regressed_joints import SKELETON
 from motionbert_mm.io.work_folder import WorkFolder
+from motionbert_mm.structures.body import REGRESSED
 
 
 def convert(source: Path, out_dir: Path, options: AmassOptions, workers: int) -> dict:
@@ -51,7 +51,7 @@ def assemble(out_dir: Path, names: list, work: WorkFolder, fps: float, report: M
     """Write the finished pieces into a store and delete them."""
     rates: Counter = Counter()
     frames = 0
-    with MotionStoreWriter(out_dir, skeleton=SKELETON, fps=fps, info=dict(report)) as writer:
+    with MotionStoreWriter(out_dir, skeleton=REGRESSED, fps=fps, info=dict(report)) as writer:
         for name in tqdm(names, desc='writing', unit='clip'):
             arrays = work.load(name)
             rates[f'{float(arrays.pop("source_fps")):g}'] += 1

@@ -2,6 +2,7 @@
 from motionbert_mm.datasets.checks.amass import check_amass
 from motionbert_mm.datasets.checks.human36m import check_mmpose, check_motionbert, check_videopose3d
 from motionbert_mm.datasets.checks.keypoints import check_alphapose, check_openpose
+from motionbert_mm.datasets.checks.mesh import check_coco_eft, check_motionbert_mesh, check_threedpw
 from motionbert_mm.datasets.checks.mpi_inf_3dhp import check_3dhp
 from motionbert_mm.datasets.checks.ntu import check_ntu
 from motionbert_mm.datasets.checks.report import Finding, Report
@@ -17,6 +18,9 @@ CHECKS = {
     'posetrack18': check_posetrack18,
     'instavariety': check_instavariety,
     '3dhp': check_3dhp,
+    'motionbert-mesh': check_motionbert_mesh,
+    '3dpw': check_threedpw,
+    'coco-eft': check_coco_eft,
     'ntu-pyskl': check_ntu,
     'openpose': check_openpose,
     'alphapose': check_alphapose,

@@ -12,9 +12,12 @@ from typing import Optional
 import numpy as np
 
 from motionbert_mm.geometry.coords import crop_scale, root_relative, screen_box, screen_to_unit
+from motionbert_mm.geometry.rotation import mirror_axis_angle
 from motionbert_mm.geometry.targets import TARGETS, UNIT_MM, encode_target
 from motionbert_mm.registry import TRANSFORMS
 from motionbert_mm.structures.skeleton import convert, get_skeleton
+
+SMPL_POSES = ('smpl_pose', 'initial_pose')  # axis-angle, the root's in camera axes
 
 
 @TRANSFORMS.register_module()
@@ -93,14 +96,15 @@ class RandomFlip:
         for name in ('keypoints_2d', 'keypoints_image'):
             if name in results:
                 flipped[name][chosen, ..., 0] = width[:, None, None, None] - flipped[name][chosen, ..., 0]
-        if 'keypoints_3d' in flipped:
-            flipped['keypoints_3d'][chosen, ..., 0] *= -1
-        if 'smpl_pose' in results:
-            # Mirroring at the plane x = 0 keeps the x part of a rotation vector and turns y and z round.
-            pose = results['smpl_pose'].copy()
-            pose[chosen] = pose[chosen][:, :, :, list(get_skeleton('smpl24').flip_indices)]
-            pose[chosen] *= np.array([1, -1, -1], pose.dtype)
-            flipped['smpl_pose'] = pose
+        if 'smpl_translation' in results:
+            flipped['smpl_translation'] = results['smpl_translation'].copy()
+        for name in ('keypoints_3d', 'smpl_translation'):
+            if name in flipped:
+                flipped[name][chosen, ..., 0] *= -1
+        for name in SMPL_POSES:
+            if name in results:
+                flipped[name] = results[name].copy()
+                flipped[name][chosen] = mirror_axis_angle(results[name][chosen], get_skeleton('smpl24').flip_indices)
         if 'intrinsics' in results:
             flipped['intrinsics'] = results['intrinsics'].copy()
             flipped['intrinsics'][chosen, 2] = width - results['intrinsics'][chosen, 2]

@@ -6,6 +6,7 @@ from typing import Union
 
 import numpy as np
 
+from motionbert_mm.datasets.transforms.basic import SMPL_POSES
 from motionbert_mm.geometry.coords import root_relative
 from motionbert_mm.geometry.rotation import axis_angle_to_matrix, matrix_to_axis_angle
 from motionbert_mm.registry import TRANSFORMS
@@ -96,8 +97,9 @@ def _turn(results: dict, angles: np.ndarray, root: int) -> dict:
     is_there = points.any(axis=(2, 3, 4), keepdims=True)
     turned['keypoints_3d'] = results['keypoints_3d'].copy()
     turned['keypoints_3d'][chosen] = ((points - centre) @ rotations.swapaxes(-1, -2) + centre) * is_there
-    if 'smpl_pose' in results:
-        turned['smpl_pose'] = results['smpl_pose'].copy()
-        first = axis_angle_to_matrix(results['smpl_pose'][chosen][..., 0, :].astype(np.float64))
-        turned['smpl_pose'][chosen, ..., 0, :] = matrix_to_axis_angle(rotations @ first)
+    for name in SMPL_POSES:
+        if name in results:
+            turned[name] = results[name].copy()
+            first = axis_angle_to_matrix(results[name][chosen][..., 0, :].astype(np.float64))
+            turned[name][chosen, ..., 0, :] = matrix_to_axis_angle(rotations @ first)
     return turned

@@ -69,7 +69,12 @@ class MotionMetric(GatheringMetric):
         prefix: put before every key of the result, with a slash.
         collect_device: 'cpu' or 'gpu', how results are gathered from the processes.
         collect_dir: shared directory for gathering on the CPU.
+
+    Attributes:
+        whole: heading of the column of NAME in the table of its parts.
     """
+
+    whole: str = 'total'
 
     def __init__(self, *, average: str = 'action', group_by: str = 'action', tables: Sequence[str] = (),
                  within_group: str = 'frame', overlap: str = 'predictions', skip_list: Sequence[str] = (),
@@ -111,6 +116,10 @@ class MotionMetric(GatheringMetric):
     def describe(self, clips: Sequence[Window]) -> list[str]:
         """Say in a few words each how ``measure`` works, for the protocol line."""
         return []
+
+    def describe_overlap(self) -> str:
+        """Say how windows that overlap are merged, for the protocol line."""
+        return OVERLAPS[self.overlap]
 
     def describe_excluded(self) -> str:
         """Say which sequences are left out, for the protocol line."""
@@ -173,7 +182,7 @@ class MotionMetric(GatheringMetric):
         metrics.update({f'{name}/{key}': value for name, values in averages.items() if '/' not in name
                         for key, value in values.items()})
         metrics = {key: value for key, value in metrics.items() if not np.isnan(value)}
-        return Report(metrics, rows, counts, lay_out(self.groupings, rows, averages, counts),
+        return Report(metrics, rows, counts, lay_out(self.groupings, rows, averages, counts, self.whole),
                       self._protocol_line(clips, rows, averages, counts))
 
     def is_skipped(self, sample_id: str) -> bool:
@@ -227,7 +236,7 @@ class MotionMetric(GatheringMetric):
         excluded = f'{counts["excluded"]} sequences ({self.describe_excluded()})' if self.skip_list else 'none'
         return ' | '.join([
             f'Protocol of {headline} {values[self.average]:.2f} averaged over {number[self.average]}',
-            *self.describe(clips), f'overlapping windows: {OVERLAPS[self.overlap]}',
+            *self.describe(clips), f'overlapping windows: {self.describe_overlap()}',
             f'flip TTA: {flip_words(clip.meta.get("flip_test") for clip in clips)}', f'excluded: {excluded}',
             f'evaluated: {counts["sequences"]} sequences, {counts["frames"]} frames, {counts["hidden"]} frames without '
             f'valid target left out', f'fps: {", ".join(f"{rate:g}" for rate in rates) or "not stated"}'])

@@ -21,6 +21,7 @@ from motionbert_mm.evaluation.functional.keypoint_eval import (
 )
 from motionbert_mm.evaluation.functional.matching import check_finite, hidden_joints, match_frames, visible_joints
 from motionbert_mm.evaluation.functional.merging import as_array
+from motionbert_mm.evaluation.functional.steps import steady_steps, undefined_first
 from motionbert_mm.evaluation.metrics.base import MotionMetric, Window
 from motionbert_mm.evaluation.metrics.report import Report
 from motionbert_mm.evaluation.protocols import get_protocol, resolve_options
@@ -152,14 +153,13 @@ class Pose3DMetric(MotionMetric):
         joints = self._joint_set(window.meta['skeleton'])
         pred, target = (window.arrays[role][:, joints.averaged] for role in ('pred', 'target'))
         counted = [window.arrays[role][:, joints.counted] for role in ('pred', 'target')]
-        steps = np.diff(window.frame_ids)
-        regular = steps == steps[steps > 0].min() if (steps > 0).any() else np.zeros(len(steps), bool)
+        steady = steady_steps(window.frame_ids)
         return {
             'MPJPE': mpjpe(pred, target),
             'P-MPJPE': p_mpjpe(pred, target),
-            'MPJVE': _undefined_first(mpjve(pred, target), regular, len(pred)),
+            'MPJVE': undefined_first(mpjve(pred, target), steady, len(pred)),
             'N-MPJPE': n_mpjpe(pred, target),
-            'Accel': _undefined_first(acceleration_error(pred, target), regular[1:] & regular[:-1], len(pred)),
+            'Accel': undefined_first(acceleration_error(pred, target), steady[1:] & steady[:-1], len(pred)),
             'PCK@150': pck(*counted),
             'AUC': auc(*counted),
             **{f'PCK@150/{name}': pck(*(window.arrays[role][:, rows] for role in ('pred', 'target')))
@@ -315,11 +315,3 @@ def _matched(prediction: Mapping[str, Any], target: Mapping[str, Any],
     pred, truth = (as_array(sample['keypoints_3d']).astype(np.float32) for sample in (prediction, target))
     flags = (find(target, truth.shape[:3])[:, rows] for find in (visible_joints, hidden_joints))
     return pred, truth[:, rows], *flags, frame_ids
-
-
-def _undefined_first(values: np.ndarray, defined: np.ndarray, length: int) -> np.ndarray:
-    """(F - k,) values of frame differences -> (F,) values of their last frames, NaN elsewhere."""
-    padded = np.full(length, np.nan)
-    if len(values):
-        padded[length - len(values):] = np.where(defined, values, np.nan)
-    return padded

@@ -34,7 +34,8 @@ class Report(NamedTuple):
         return next(iter(self.groupings.values()))
 
 
-def lay_out(groupings: Sequence[Grouping], rows: Mapping[str, Rows], averages: Rows, counts: Mapping[str, int]) -> str:
+def lay_out(groupings: Sequence[Grouping], rows: Mapping[str, Rows], averages: Rows, counts: Mapping[str, int],
+            whole_heading: str = 'total') -> str:
     """Lay out a table of every grouping, and of the first one more for every measured name that has parts.
 
     Args:
@@ -42,6 +43,7 @@ def lay_out(groupings: Sequence[Grouping], rows: Mapping[str, Rows], averages: R
         rows: by grouping, as ``Report.groupings``.
         averages: by measured name, by average. 'NAME/part' is a part of NAME.
         counts: as ``Report.counts``.
+        whole_heading: of the column of a name in the table of its parts.
     """
     whole = [name for name in averages if '/' not in name]
     main, *others = groupings
@@ -51,7 +53,7 @@ def lay_out(groupings: Sequence[Grouping], rows: Mapping[str, Rows], averages: R
     for name in whole:
         parts = {key.partition('/')[2]: key for key in averages if key.startswith(f'{name}/')}
         if parts:
-            columns = {**parts, 'total': name}
+            columns = {**parts, whole_heading: name}
             texts.append(_group_table(
                 name, main, {group: {'clips': row['clips'], 'frames': row['frames'],
                                      **{part: row[key] for part, key in columns.items()}}

@@ -15,6 +15,7 @@ from motionbert_mm.registry import METRICS
 from motionbert_mm.structures.skeleton import get_skeleton
 
 FIELD = 'keypoints_3d'
+BODY = ('smpl_pose', 'smpl_betas')
 
 
 class SequenceCollector(GatheringMetric):
@@ -25,6 +26,7 @@ class SequenceCollector(GatheringMetric):
     """
 
     fields: Sequence[str] = ()  # of the ground truth, kept for the predicted frames
+    predicted: Sequence[str] = ()  # further fields of the prediction, kept as predicted_...
     facts: Sequence[str] = ()  # of the metainfo
     frame_facts: Sequence[str] = ()  # likewise, with one entry per frame
 
@@ -40,6 +42,8 @@ class SequenceCollector(GatheringMetric):
             shape = pose.shape[0], len(truth['frame_ids']), pose.shape[2]
             kept = {key: as_array(truth[key])[:, rows] for key in self.fields if truth.get(key) is not None}
             kept.update({key: as_array(truth[key])[rows] for key in self.frame_facts if truth.get(key) is not None})
+            kept.update({f'predicted_{key}': as_array(prediction[key]).astype(np.float32) for key in self.predicted
+                         if prediction.get(key) is not None})
             self.results.append({
                 'sample_id': prediction['sample_id'], 'frame_ids': frame_ids, 'prediction': pose,
                 'visible': visible_joints(truth, shape)[:, rows], 'skeleton': truth['skeleton'],
@@ -52,7 +56,7 @@ class DumpPredictions(SequenceCollector):
 
     ``evaluation/prediction_file.py`` lists its arrays; ``tools/analysis_tools/eval_predictions.py`` measures it again.
     Windows that overlap are kept as they were predicted besides the merged sequence, so that every protocol gives the
-    numbers that it gives during the test.
+    numbers that it gives during the test. Of bodies their parameters are kept, not their vertices.
 
     Args:
         out_file: the file; it appears only when it is complete.
@@ -60,7 +64,8 @@ class DumpPredictions(SequenceCollector):
         collect_device: 'cpu' or 'gpu', how results are gathered from the processes.
     """
 
-    fields = (FIELD,)
+    fields = (FIELD, *BODY)
+    predicted = BODY
     facts = ('subject', 'action', 'camera_id', 'fps')
     frame_facts = ('activity',)
 
@@ -96,6 +101,10 @@ def _as_dumped(window: Mapping[str, Any], root: int) -> dict[str, Any]:
     if FIELD in window:
         truth = window[FIELD].astype(np.float32)
         dumped['ground_truth'] = truth - truth[:, :, root, None]
+    if all(f'predicted_{key}' in window for key in BODY):
+        dumped[FIELD] = window['prediction'] - window['prediction'][:, :, root, None]
+        dumped.update({key: window[f'predicted_{key}'] for key in BODY})
+        dumped.update({f'true_{key}': window[key].astype(np.float32) for key in BODY if key in window})
     return dumped
 
 

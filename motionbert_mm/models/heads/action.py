@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from motionbert_mm.layers.norm import AnyBatchNorm1d
 from motionbert_mm.models.heads.base import MotionHead, weigh
 from motionbert_mm.registry import MODELS
 from motionbert_mm.structures.motion_sample import MotionSample
@@ -28,6 +29,7 @@ class ClipHead(MotionHead):
 
     target_name = 'label'
     joins_persons = True
+    reads_tokens = True
 
     def __init__(self, *, drop: float, source: Optional[str] = None, losses: Sequence[dict] = (),
                  init_cfg: Optional[dict] = None) -> None:
@@ -67,18 +69,12 @@ class ActionHead(ClipHead):
                              'tools/train.py, which counts the classes of the training data')
         self.num_classes = num_classes
         self.fc1 = nn.Linear(num_tokens * in_channels, hidden_channels)
-        self.norm = nn.BatchNorm1d(hidden_channels)
+        self.norm = AnyBatchNorm1d(hidden_channels)
         self.fc2 = nn.Linear(hidden_channels, num_classes)
 
     def forward(self, features: Tensor) -> Tensor:
         """Map features (B, M, T', J', D) -> logits (B, K)."""
-        hidden = self.fc1(self.pool(features))
-        if self.training and len(hidden) == 1:  # the last batch of an epoch; one sample has no statistics
-            norm = self.norm
-            hidden = F.batch_norm(hidden, norm.running_mean, norm.running_var, norm.weight, norm.bias, eps=norm.eps)
-        else:
-            hidden = self.norm(hidden)
-        return self.fc2(F.relu(hidden))
+        return self.fc2(F.relu(self.norm(self.fc1(self.pool(features)))))
 
     def compare(self, prediction: Tensor, data_samples: MotionSample) -> dict[str, Tensor]:
         """Return the losses to the labels, or to the mixture that ``MixUp`` made of two."""

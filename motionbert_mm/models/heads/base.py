@@ -25,14 +25,18 @@ class MotionHead(BaseModule):
     Attributes:
         centre: the output has the centre frame of the window only.
         joins_persons: the head reads all persons of a sample at once, features (B, M, T', J', D).
+        reads_tokens: the head joins the tokens of a frame and takes their number, ``num_tokens``.
+        reads_given: fields of the batch that ``forward`` takes besides the features, as keyword arguments.
 
     Raises:
-        ValueError: two losses of one name.
+        ValueError: two losses of one name; when called, a batch without a field of ``reads_given``.
     """
 
     target_name: str = ''
     centre: bool = False
     joins_persons: bool = False
+    reads_tokens: bool = False
+    reads_given: tuple = ()
 
     def __init__(self, *, source: Optional[str] = None, losses: Sequence[dict] = (),
                  init_cfg: Optional[dict] = None) -> None:
@@ -45,8 +49,27 @@ class MotionHead(BaseModule):
         A batch without targets for this head gives a loss of zero that still reaches every parameter of the
         network: distributed training expects a gradient for each of them.
         """
-        prediction = self(features)
+        prediction = self(features, **self.given(data_samples))
         return self.compare(prediction, data_samples) or {'loss_absent': self._nothing(prediction)}
+
+    def given(self, data_samples: Optional[MotionSample], *, mirrored: bool = False) -> dict[str, Tensor]:
+        """Return the fields of ``reads_given``, persons folded in, (B * M, T, ...).
+
+        Args:
+            data_samples: the batch.
+            mirrored: mirror them left to right, as the inputs were.
+        """
+        missing = [name for name in self.reads_given if data_samples is None or name not in data_samples]
+        if missing:
+            raise ValueError(f'{type(self).__name__} reads {", ".join(self.reads_given)} of the batch, which has no '
+                             f'{", ".join(missing)}; the store needs arrays of these names, the data set them in '
+                             'targets=[...] and PackInputs in fields=[...]')
+        fields = {name: data_samples.get(name).flatten(0, 1) for name in self.reads_given}
+        return self.mirror_given(fields) if mirrored else fields
+
+    def mirror_given(self, fields: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Mirror the fields of ``reads_given`` left to right."""
+        return fields
 
     def _nothing(self, prediction: Tensor) -> Tensor:
         """Return zero, by way of the prediction and of parameters that only losses use."""

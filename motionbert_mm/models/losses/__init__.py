@@ -3,6 +3,7 @@ from motionbert_mm.models.losses.action import CrossEntropyLoss, SupConLoss
 from motionbert_mm.models.losses.keypoint import (
     AngleLoss,
     AngleVelocityLoss,
+    CoordinateL1Loss,
     KeypointLoss,
     LimbLengthLoss,
     LimbVarianceLoss,
@@ -11,6 +12,8 @@ from motionbert_mm.models.losses.keypoint import (
     VelocityLoss,
     Weighted2DLoss,
 )
+from motionbert_mm.models.losses.mesh import SMPLAxisAngleLoss, SMPLNormLoss, SMPLPoseLoss, SMPLShapeLoss
 
-__all__ = ['AngleLoss', 'AngleVelocityLoss', 'CrossEntropyLoss', 'KeypointLoss', 'LimbLengthLoss', 'LimbVarianceLoss',
-           'MPJPELoss', 'NMPJPELoss', 'SupConLoss', 'VelocityLoss', 'Weighted2DLoss']
+__all__ = ['AngleLoss', 'AngleVelocityLoss', 'CoordinateL1Loss', 'CrossEntropyLoss', 'KeypointLoss', 'LimbLengthLoss',
+           'LimbVarianceLoss', 'MPJPELoss', 'NMPJPELoss', 'SMPLAxisAngleLoss', 'SMPLNormLoss', 'SMPLPoseLoss',
+           'SMPLShapeLoss', 'SupConLoss', 'VelocityLoss', 'Weighted2DLoss']

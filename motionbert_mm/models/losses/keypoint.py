@@ -15,9 +15,10 @@ from typing import Optional
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from motionbert_mm.geometry.bones import bone_lengths, bone_vectors
+from motionbert_mm.models.losses.base import NamedLoss, weighted_mean
 from motionbert_mm.registry import MODELS
 from motionbert_mm.structures.skeleton import get_skeleton
 
@@ -40,7 +41,7 @@ def mpjpe(pred: Tensor, target: Tensor, weight: Optional[Tensor] = None) -> Tens
     Returns:
         () in the unit of ``pred``.
     """
-    return _mean((pred - target).norm(dim=-1), weight)
+    return weighted_mean((pred - target).norm(dim=-1), weight)
 
 
 def n_mpjpe(pred: Tensor, target: Tensor, weight: Optional[Tensor] = None) -> Tensor:
@@ -80,7 +81,7 @@ def weighted_2d(pred: Tensor, target: Tensor, weight: Optional[Tensor] = None) -
     difference = pred[..., :2] - target[..., :2]
     if weight is not None:
         difference = difference * weight.unsqueeze(-1)
-    return _mean(difference.norm(dim=-1))
+    return weighted_mean(difference.norm(dim=-1))
 
 
 def limb_variance(pred: Tensor, limbs: Limbs, weight: Optional[Tensor] = None) -> Tensor:
@@ -106,7 +107,7 @@ def limb_variance(pred: Tensor, limbs: Limbs, weight: Optional[Tensor] = None) -
     spread = (weight * (lengths - mean.unsqueeze(1)).square()).sum(dim=1)
     freedom = total - weight.square().sum(dim=1) / total.clamp_min(1e-6)
     enough = freedom > 1e-6
-    return _mean(spread / torch.where(enough, freedom, torch.ones_like(freedom)), enough.to(spread))
+    return weighted_mean(spread / torch.where(enough, freedom, torch.ones_like(freedom)), enough.to(spread))
 
 
 def limb_length(pred: Tensor, target: Tensor, limbs: Limbs, weight: Optional[Tensor] = None) -> Tensor:
@@ -123,7 +124,7 @@ def limb_length(pred: Tensor, target: Tensor, limbs: Limbs, weight: Optional[Ten
     """
     if weight is not None:
         weight = _limb_weight(weight, limbs)
-    return _mean((bone_lengths(pred, limbs) - bone_lengths(target, limbs)).abs(), weight)
+    return weighted_mean((bone_lengths(pred, limbs) - bone_lengths(target, limbs)).abs(), weight)
 
 
 def angle(pred: Tensor, target: Tensor, limbs: Limbs, pairs: Limbs, weight: Optional[Tensor] = None) -> Tensor:
@@ -141,7 +142,7 @@ def angle(pred: Tensor, target: Tensor, limbs: Limbs, pairs: Limbs, weight: Opti
     """
     if weight is not None:
         weight = _angle_weight(weight, limbs, pairs)
-    return _mean((_angles(pred, limbs, pairs) - _angles(target, limbs, pairs)).abs(), weight)
+    return weighted_mean((_angles(pred, limbs, pairs) - _angles(target, limbs, pairs)).abs(), weight)
 
 
 def angle_velocity(pred: Tensor, target: Tensor, limbs: Limbs, pairs: Limbs,
@@ -154,35 +155,31 @@ def angle_velocity(pred: Tensor, target: Tensor, limbs: Limbs, pairs: Limbs,
         weight = _angle_weight(weight, limbs, pairs)
         weight = torch.minimum(weight[:, 1:], weight[:, :-1])
     difference = _angles(pred, limbs, pairs).diff(dim=1) - _angles(target, limbs, pairs).diff(dim=1)
-    return _mean(difference.abs(), weight)
+    return weighted_mean(difference.abs(), weight)
 
 
-def coordinate_l1(pred: Tensor, target: Tensor) -> Tensor:
-    """Average the absolute differences of all coordinates (official loss_joint, in no official config)."""
-    return _mean((pred - target).abs())
+def coordinate_l1(pred: Tensor, target: Tensor, weight: Optional[Tensor] = None) -> Tensor:
+    """Average the absolute differences of all coordinates (official loss_joint, in no official config).
+
+    Arguments and result as in :func:`mpjpe`.
+    """
+    return weighted_mean((pred - target).abs().mean(dim=-1), weight)
 
 
 def length_mse(pred: Tensor, target: Tensor) -> Tensor:
     """Average the squared differences of limb lengths (N, L) (official weighted_bonelen_loss: this x 0.001)."""
-    return _mean((pred - target).square())
+    return weighted_mean((pred - target).square())
 
 
 def length_ratio_mse(pred: Tensor, target: Tensor) -> Tensor:
     """Average the squared relative errors of limb lengths (N, L) (official weighted_boneratio_loss: this x 0.1)."""
-    return _mean(((pred - target) / target).square())
+    return weighted_mean(((pred - target) / target).square())
 
 
 def joined_limbs(limbs: Limbs) -> tuple:
     """List the pairs of positions in ``limbs`` whose limbs meet in a joint."""
     return tuple((first, second) for second in range(len(limbs)) for first in range(second)
                  if set(limbs[first]) & set(limbs[second]))
-
-
-def _mean(values: Tensor, weight: Optional[Tensor] = None) -> Tensor:
-    """Mean of ``values`` or of ``weight * values``; nothing to average gives a 0 that backward accepts."""
-    if weight is not None:
-        values = values * weight
-    return values.mean() if values.numel() else values.sum()
 
 
 def _angles(points: Tensor, limbs: Limbs, pairs: Limbs) -> Tensor:
@@ -207,23 +204,10 @@ def _angle_weight(weight: Tensor, limbs: Limbs, pairs: Limbs) -> Tensor:
     return _limb_weight(_limb_weight(weight, limbs), pairs)
 
 
-class KeypointLoss(nn.Module):
-    """Base of the losses on joint positions: checks and precision; subclasses write ``compute``.
+class KeypointLoss(NamedLoss):
+    """Base of the losses on joint positions: checks and precision; subclasses write ``compute``."""
 
-    Args:
-        weight: factor that the head multiplies the loss with. The head does not call a loss of weight 0, so that it
-            cannot bring a NaN in.
-        name: key under which the loss is logged; give one to use the same class twice in a head.
-    """
-
-    name = 'loss'
     same_channels = True
-
-    def __init__(self, *, weight: float = 1.0, name: Optional[str] = None) -> None:
-        super().__init__()
-        self.weight = weight
-        if name is not None:
-            self.name = name
 
     def forward(self, pred: Tensor, target: Tensor, weight: Optional[Tensor] = None) -> Tensor:
         """Compute the loss, in float32 at least and without ``self.weight``.
@@ -254,10 +238,6 @@ class KeypointLoss(nn.Module):
         """Compute the loss of checked arguments, all of one floating type; shapes as in ``forward``."""
         raise NotImplementedError
 
-    def extra_repr(self) -> str:
-        """Show the name and factor."""
-        return f'name={self.name}, weight={self.weight}'
-
 
 @MODELS.register_module()
 class MPJPELoss(KeypointLoss):
@@ -268,6 +248,17 @@ class MPJPELoss(KeypointLoss):
     def compute(self, pred: Tensor, target: Tensor, weight: Optional[Tensor]) -> Tensor:
         """Compute the loss."""
         return mpjpe(pred, target, weight)
+
+
+@MODELS.register_module()
+class CoordinateL1Loss(KeypointLoss):
+    """Mean absolute error of the coordinates (MotionBERT's paper, joints of meshes); see :func:`coordinate_l1`."""
+
+    name = 'loss_l1'
+
+    def compute(self, pred: Tensor, target: Tensor, weight: Optional[Tensor]) -> Tensor:
+        """Compute the loss."""
+        return coordinate_l1(pred, target, weight)
 
 
 @MODELS.register_module()
