@@ -16,7 +16,7 @@ from tests.io.test_people import alphapose, write_json
 from tests.smpl_files import NUM_VERTICES, smpl_arrays, write_regressor
 
 PRETRAIN = ROOT / 'configs' / 'pretrain' / 'dstformer-tiny_lift-noise-mask_27f_1xb32-12e_synthetic_exact.py'
-WAYS = {way: ROOT / 'configs' / 'mesh' / f'dstformer-tiny_{name}_16f_1xb32-20e_synthetic-mesh_det.py'
+WAYS = {way: ROOT / 'configs' / 'mesh' / f'dstformer-tiny_{name}_16f_1xb32-12e_synthetic-mesh_det.py'
         for way, name in (('scratch', 'scratch'), ('finetuned', 'ft'))}
 EPOCHS = 8
 NETWORK = ['model.backbone.dim=32', 'model.backbone.depth=1', 'model.neck.out_channels=32']

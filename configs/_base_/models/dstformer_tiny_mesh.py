@@ -4,8 +4,8 @@ body_model = dict(_delete_=True, path='synthetic')
 model = dict(
     backbone=dict(max_frames=27, dim=64, depth=2, num_heads=2),
     neck=dict(out_channels=64),
-    # Features of a backbone that begins anew differ little from pose to pose: beside the noise of dropout they are lost,
-    # and short trainings do not get beyond the mean body.
+    # Features of a backbone that begins anew differ little from pose to pose. Dropout is louder than that, and with it
+    # short trainings do not get beyond the mean body.
     heads=dict(mesh=dict(hidden_channels=256, drop=0.0, body_model=body_model)),
 )
 val_evaluator = dict(body_model=body_model)
