@@ -43,18 +43,18 @@ class BodyFrames(Sequence):
 
     def __getitem__(self, index: int) -> np.ndarray:
         """Return the vertices (V, 3) mm of a frame."""
-        return self._pose([range(len(self))[index]]).cpu().numpy()[0]
+        return self._posed(self.body, [range(len(self))[index]])[0]
 
     def joints(self) -> np.ndarray:
         """Return the joints (F, 17, 3) mm of all frames."""
         blocks = [np.arange(start, min(start + BLOCK, len(self))) for start in range(0, len(self), BLOCK)]
-        return np.concatenate([self.body.joints(self._pose(block)).cpu().numpy() for block in blocks])
+        return np.concatenate([self._posed(self.body.pose_joints, block) for block in blocks])
 
-    def _pose(self, frames: Sequence[int]) -> Tensor:
-        """Return the vertices of frames (N,) where the body is: (N, V, 3) mm."""
+    def _posed(self, points: Callable[[Tensor, Tensor], Tensor], frames: Sequence[int]) -> np.ndarray:
+        """Return the points (N, ..., 3) mm that the body model gives for the parameters of frames (N,)."""
         with torch.inference_mode():
             pose, betas = (self.body.mean_betas.new_tensor(values[frames]) for values in (self.pose, self.betas))
-            return self.body(axis_angle_to_matrix(pose), betas)
+            return points(axis_angle_to_matrix(pose), betas).cpu().numpy()
 
 
 @dataclass(frozen=True)
