@@ -6,6 +6,8 @@ nothing; it adds two import finders:
 * ``MissingModules`` is asked last, hence only for modules that do not exist: ``mmcv._ext`` (the only
   part of ``mmcv/ops`` that mmcv-lite lacks) and ``mmaction.models.localizers.drn`` (left out of the
   mmaction2 1.2.0 wheel). With a full mmcv or a repaired mmaction2 it is never reached.
+* ``Multimodal`` is asked first for ``mmaction.models.multimodal``, which mmaction2 1.2.0 fills wherever transformers
+  is installed, and which asks for timm and an old transformers: it is left empty.
 * ``TorchvisionSchemas`` is asked first and finds nothing: it declares the operator schemas that a
   torchvision wheel built for CUDA expects when it runs beside a CPU build of torch.
 """
@@ -67,6 +69,14 @@ class MissingModules:
         return importlib.machinery.ModuleSpec(fullname, _Loader(fill), origin=__file__, is_package=is_package)
 
 
+class Multimodal:
+    @staticmethod
+    def find_spec(fullname, path=None, target=None):
+        if fullname != 'mmaction.models.multimodal':
+            return None
+        return importlib.machinery.ModuleSpec(fullname, _Loader(None), origin=__file__)
+
+
 class TorchvisionSchemas:
     library = None  # keeps the torch.library.Library alive
 
@@ -83,5 +93,5 @@ class TorchvisionSchemas:
 
 
 if not any(getattr(finder, '__name__', '') == 'MissingModules' for finder in sys.meta_path):
-    sys.meta_path.insert(0, TorchvisionSchemas)
+    sys.meta_path[:0] = [Multimodal, TorchvisionSchemas]
     sys.meta_path.append(MissingModules)

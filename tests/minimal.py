@@ -16,6 +16,10 @@ from tests.generated import Labelled
 
 TINY_BACKBONE = dict(type='DSTformer', max_frames=9, dim=16, depth=1, num_heads=2)
 TINY_HEAD = dict(type='PoseLiftHead', losses=[dict(type='MPJPELoss')])
+TINY_TEXT = dict(
+    vocabulary='\n'.join(('[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', 'a', 'person', 'walks', 'waves', 'jumps')),
+    num_layers=1, max_tokens=16, bert=dict(hidden_size=16, num_attention_heads=2, intermediate_size=32,
+                                           hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0))
 MIXED_SAMPLER = SimpleNamespace(dataset=MixedDataset(dict(poses=list(range(4)))), seed=0, epoch=0, rank=0, world_size=1)
 PAIRS_SAMPLER = SimpleNamespace(dataset=Labelled([0, 0, 1, 1]), seed=0, epoch=0, rank=0, world_size=1)
 RUNNER = SimpleNamespace(visualizer=SimpleNamespace())  # what a loop touches when it is made
@@ -25,11 +29,16 @@ MINIMAL: dict[str, dict] = {
     'DSTformer': dict(max_frames=9, dim=16, depth=1, num_heads=2),
     **{name: dict(max_frames=9, dim=16, depth=1, num_heads=2) for name in (
         'ParallelStreamTransformer', 'SeriesAttentionTransformer', 'SpaceTimeTransformer', 'TimeSpaceTransformer')},
+    'ActionPoseEncoder': dict(max_frames=9, dim=16, depth=1, num_heads=2),
     'PSTMOEncoder': dict(max_frames=9, dim=16, depth=1, num_heads=2, hidden_dim=24, drop=0.0),
     'MPMEncoder': dict(num_joints=17, max_frames=9, dim=16, depth=1, num_heads=2, hidden_dim=24, drop=0.0,
                        has_joint_token=False),
     'PoseFormer': dict(max_frames=9, dim=4, depth=1, num_heads=2),
     'TemporalConvNet': dict(dim=4, channels=16, filter_widths=(3, 3)),
+    'FeatureBranches': dict(in_channels=16, branches=dict(
+        frames=dict(type='RepresentationLayer', out_channels=8),
+        token=dict(type='PosePooling', out_channels=8, drop=0.0))),
+    'PosePooling': dict(in_channels=16, out_channels=8, drop=0.0),
     'FrameToJoints': dict(in_channels=16, out_channels=8),
     'JointsToFrame': dict(in_channels=16, out_channels=8),
     'RepresentationLayer': dict(in_channels=16, out_channels=8),
@@ -44,6 +53,8 @@ MINIMAL: dict[str, dict] = {
                      losses=[dict(type='MPJPELoss')], smpl_losses=[dict(type='SMPLPoseLoss')]),
     'MeshRefineHead': dict(in_channels=16, body_model=dict(path='synthetic'), hidden_channels=16, drop=0.0,
                            smpl_losses=[dict(type='SMPLPoseLoss')]),
+    'TextAlignHead': dict(in_channels=16, drop=0.0, text_encoder=TINY_TEXT, losses=[dict(type='AlignmentLoss')]),
+    'AlignmentLoss': {},
     'CrossEntropyLoss': {},
     'SupConLoss': {},
     'PoseLiftHead': dict(in_channels=16, losses=[dict(type='MPJPELoss')]),
@@ -58,6 +69,10 @@ MINIMAL: dict[str, dict] = {
     'MotionDataset': dict(data_root='{store}', window=dict(num_frames=9), pipeline=[dict(type='NormalizeCoords')]),
     'PysklDataset': dict(ann_file='{pyskl}', data_root='{tmp}/pyskl', window=dict(num_frames=9),
                          pipeline=[dict(type='NormalizeCoords', target=None)]),
+    'TextMotionDataset': dict(data_root='{store}', window=dict(num_frames=9, kind='crop'),
+                              negatives=dict(number=2), pipeline=[dict(type='NormalizeCoords')]),
+    'SyntheticTextDataset': dict(data_root='{tmp}/synthetic', num_clips=1, num_frames=20, window=dict(num_frames=9),
+                                 phrasings='train', pipeline=[dict(type='NormalizeCoords')]),
     'SyntheticDataset': dict(data_root='{tmp}/synthetic', num_clips=1, num_frames=20, window=dict(num_frames=9),
                              pipeline=[dict(type='NormalizeCoords')]),
     'MixedDataset': dict(datasets=dict(poses=dict(type='MotionDataset', data_root='{store}', window=dict(num_frames=9),
@@ -73,6 +88,7 @@ MINIMAL: dict[str, dict] = {
     'AssociatePersons': {},
     'AugmentPose': {},
     'ConvertSkeleton': dict(target='h36m16'),
+    'HideWindow': {},
     'MixUp': {},
     'NormalizeCoords': {},
     'OfficialActionPose': {},
@@ -83,6 +99,7 @@ MINIMAL: dict[str, dict] = {
     'SampleJointGroups': dict(groups=['left_leg', 2]),
     'RootDepthOracle': {},
     'SampleMask': {},
+    'SampleMotionMask': {},
     'ShuffleFrames': {},
     'SpliceClips': {},
     'Take3DInputs': {},
@@ -103,6 +120,7 @@ MINIMAL: dict[str, dict] = {
     # evaluation
     'ActionMetric': {},
     'OneShotMetric': {},
+    'TextRetrievalMetric': dict(class_texts=dict(walk=['a person walks'], wave=['a person waves'])),
     'DumpScores': dict(out_file='{tmp}/scores.npz'),
     'MeshMetric': dict(body_model=dict(path='synthetic')),
     'Pose2DMetric': {},
@@ -115,6 +133,7 @@ MINIMAL: dict[str, dict] = {
     'DecoderTransferHook': {},
     'CurriculumHook': dict(first_epochs=dict(poses=1)),
     'StepSeedHook': {},
+    'TextEncoderHook': {},
     'HostRepairsHook': dict(skip=[repair.name for repair in REPAIRS]),
     'ResumableEpochLoop': dict(runner=RUNNER, dataloader=DataLoader([1, 2]), max_epochs=1),
     'BFloat16OptimWrapper': dict(optimizer=SGD([Parameter(zeros(1))], lr=0.1)),

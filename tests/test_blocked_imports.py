@@ -6,7 +6,8 @@ from tests.generated import ROOT, tool_environment
 
 # A host can be installed and still fail to import, with any exception; MMEngine itself tries some of the others.
 HOSTS = ('mmpose', 'mmaction', 'mmcv', 'mmdet')
-EXTRAS = ('smplx', 'trimesh', 'transformers', 'onnxruntime', 'matplotlib', 'h5py', 'sklearn')
+EXTRAS = ('smplx', 'trimesh', 'transformers', 'onnxruntime', 'matplotlib', 'h5py', 'sklearn', 'tokenizers',
+          'safetensors')
 SCRIPT = f'''
 import importlib, importlib.util, pkgutil, sys
 

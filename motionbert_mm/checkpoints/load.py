@@ -26,7 +26,8 @@ HOST_MODELS = {'PoseLifter': 'mmpose', 'RecognizerGCN': 'mmaction'}
 # Transforms of a test pipeline that inference repeats, by what they do.
 STEPS = {'input': ('NormalizeCoords',), 'input_3d': ('Take3DInputs',),
          'action': ('AssociatePersons', 'ConvertSkeleton', 'NormalizeCoords', 'OfficialActionPose', 'ZeroMissing'),
-         'mask': ('SampleMask', 'SampleExactMask', 'SampleJointGroups')}
+         'text': ('AssociatePersons', 'ConvertSkeleton', 'NormalizeCoords', 'OrthographicView', 'ZeroMissing'),
+         'mask': ('SampleMask', 'SampleExactMask', 'SampleJointGroups', 'SampleMotionMask', 'HideWindow')}
 
 
 def read_checkpoint(path: Union[str, os.PathLike]) -> dict:
@@ -121,10 +122,12 @@ def load_model(path: Union[str, os.PathLike], device: Optional[str] = None, *,
 
     Returns:
         The model in evaluation mode, and a dict with ``skeleton`` (name), ``num_frames`` (of a window), ``dilation``
-        (step between them), ``input`` (configs of the transforms that make network inputs of pixels), ``input_3d`` (of
-        those that replace them by 3D poses), ``action`` (of all that make the inputs of action models of detections),
-        ``mask`` (of those that hide inputs when the model is tested, as of masked pose modelling), ``trained_mask`` (of
-        those that hid them in training; None where the checkpoint does not say) and ``DATA_FACTS`` (None likewise).
+        (step between them), ``window`` (arguments of ``WindowPlan`` of the test data), ``input`` (configs of the
+        transforms that make network inputs of pixels), ``input_3d`` (of those that replace them by 3D poses),
+        ``action`` (of all that make the inputs of action models of detections), ``text`` (of all that make the inputs
+        of text models of the motion of a store), ``mask`` (of those that hide inputs when the model is tested, as of
+        masked pose modelling), ``trained_mask`` (of those that hid them in training; None where the checkpoint does not
+        say) and ``DATA_FACTS`` (None likewise).
 
     Raises:
         FileNotFoundError, ValueError: see ``read_checkpoint``; also a file without a description, or a body model for
@@ -150,7 +153,7 @@ def load_model(path: Union[str, os.PathLike], device: Optional[str] = None, *,
     steps = {role: choose_steps(description['pipeline'], role) for role in STEPS}
     frames = description['window'].get('num_frames') or model.backbone.max_frames
     info = dict(skeleton=model.skeleton.name, num_frames=frames, dilation=description['window'].get('dilation') or 1,
-                trained_mask=description.get('trained_mask'), **steps,
+                window=dict(description['window']), trained_mask=description.get('trained_mask'), **steps,
                 **{name: description.get(name) for name in DATA_FACTS})
     return model.to(device or get_device()).eval(), info
 

@@ -1,9 +1,63 @@
 """Weights of one part of a network as the start of another."""
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from torch import Tensor
+
+NECK, FRAMES = 'neck.', 'neck.branches.frames.'
+
+
+def fit_branches(state_dict: Mapping[str, Tensor], expected: Iterable[str]) -> dict[str, Tensor]:
+    """Give the weights of a neck the names that they have in a model with, or without, ``FeatureBranches``.
+
+    The neck of MotionBERT is the branch ``frames`` of a model that is aligned with text; finetuned for poses alone,
+    that model has no branches again. What has no place then, and what is new, keeps its name.
+
+    Args:
+        state_dict: of a ``MotionModel``.
+        expected: keys of the model to load it into.
+
+    Returns:
+        The state dict, in the same order.
+    """
+    has_branches = any(key.startswith(FRAMES) for key in expected)
+    if has_branches == any(key.startswith(FRAMES) for key in state_dict):
+        return dict(state_dict)
+    old, new = (NECK, FRAMES) if has_branches else (FRAMES, NECK)
+    return {new + key[len(old):] if key.startswith(old) else key: value for key, value in state_dict.items()}
+
+
+def frames_only(state_dict: Mapping[str, Tensor], model: Mapping) -> tuple[dict[str, Tensor], dict]:
+    """Take out of a model that is aligned with text what finds poses: the features of frames, and their heads.
+
+    The class token stays in the backbone, since the frames look at it.
+
+    Args:
+        state_dict: of a ``MotionModel`` with the branch ``frames``; of another it stays as it is.
+        model: its config.
+
+    Returns:
+        State dict and config of the rest.
+
+    Raises:
+        ValueError: no head reads the frames.
+    """
+    neck = model.get('neck')
+    if not isinstance(neck, Mapping) or 'frames' not in neck.get('branches', {}):
+        return dict(state_dict), dict(model)
+    heads = {name: {key: value for key, value in head.items() if key != 'source'}
+             for name, head in model['heads'].items() if head.get('source') == 'frames'}
+    if not heads:
+        raise ValueError(f'none of the heads {", ".join(model["heads"])} reads source=\'frames\'; nothing is left '
+                         'without text')
+    backbone = {key: value for key, value in model['backbone'].items() if key not in ('gives_token', 'tap_layer')}
+    predicts = [name for name in model.get('predicts') or heads if name in heads]
+    rest = dict(model, backbone=backbone, neck=neck['branches']['frames'], heads=heads,
+                predicts=predicts or list(heads))
+    prefixes = ('backbone.', FRAMES, *(f'heads.{name}.' for name in heads))
+    kept = {key: value for key, value in state_dict.items() if key.startswith(prefixes)}
+    return fit_branches(kept, ()), rest
 
 
 def decoder_to_reduction(state_dict: Mapping[str, Tensor], *, head: str, width: int) -> dict[str, Tensor]:

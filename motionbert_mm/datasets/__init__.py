@@ -7,6 +7,8 @@ from motionbert_mm.datasets.mixing import MixedDataset, SourceBatchSampler
 from motionbert_mm.datasets.pairs import ClassPairSampler
 from motionbert_mm.datasets.pyskl import PysklDataset
 from motionbert_mm.datasets.synthetic import SyntheticDataset
+from motionbert_mm.datasets.text_motion import SyntheticTextDataset, TextMotionDataset
 
 __all__ = ['ClassPairSampler', 'JoinedDataset', 'MixedDataset', 'MotionDataset', 'PysklDataset',
-           'ResumableSampler', 'SourceBatchSampler', 'SyntheticDataset', 'collate_batch', 'transforms']
+           'ResumableSampler', 'SourceBatchSampler', 'SyntheticDataset', 'SyntheticTextDataset', 'TextMotionDataset',
+           'collate_batch', 'transforms']

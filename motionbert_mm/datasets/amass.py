@@ -40,6 +40,13 @@ SUFFIXES = {'smplh': '_poses.npz', 'smplx': '_stageii.npz'}
 RATE_KEYS = ('mocap_framerate', 'mocap_frame_rate')  # SMPL+H and SMPL-X releases
 NUM_DMPLS = 8
 MM_PER_METRE = 1000.0
+# Folders that the archives unpack to, with their names in the SMPL-X release. Source: listings of mirrors of the
+# download page; VIBE, lib/data_utils/amass_utils.py.
+PARTS = {'ACCAD': '', 'BMLhandball': '', 'BMLmovi': '', 'BioMotionLab_NTroje': 'BMLrub', 'CMU': '',
+         'DFaust_67': 'DFaust', 'DanceDB': '', 'EKUT': '', 'Eyes_Japan_Dataset': 'EyesJapanDataset', 'GRAB': '',
+         'HUMAN4D': '', 'HumanEva': '', 'KIT': '', 'MPI_HDM05': 'HDM05', 'MPI_Limits': 'PosePrior',
+         'MPI_mosh': 'MoSh', 'SFU': '', 'SOMA': '', 'SSM_synced': 'SSM', 'TCD_handMocap': 'TCDHands',
+         'TotalCapture': '', 'Transitions_mocap': 'Transitions'}
 # World (x, y, z up) to the camera of the official tool: (x, -z, y), looking along the world's y.
 WORLD_TO_CAMERA = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
 # SMPL's two hand joints, seen from SMPL+H and SMPL-X: the roots of the index fingers.

@@ -64,7 +64,7 @@ class MotionDataset(Dataset):
     Raises:
         FileNotFoundError, ValueError: see ``MotionStore``.
         ValueError: no clip or window is left, a fraction outside 0..1, an array is missing, joints or frames do not
-            fit, there is no such split, or a clip is of another class.
+            fit, there is no such split, a clip is of another class, or a transform that is for training in test mode.
     """
 
     def __init__(self, data_root: str, *, window: dict, input_2d: Optional[str] = 'detected',
@@ -93,6 +93,10 @@ class MotionDataset(Dataset):
                                     for clip, part in zip(self.clips, parts)])
         self._clip_meta = _columns(self.clips, self.store)
         self.pipeline: list[Callable] = [build(TRANSFORMS, step) for step in change_steps(pipeline, pipeline_changes)]
+        unfit = [type(step).__name__ for step in self.pipeline if getattr(step, 'training_only', False)]
+        if test_mode and unfit:
+            raise ValueError(f'{", ".join(unfit)} is for training only, but the data set is in test mode; leave it out '
+                             'of the pipeline of this data set')
         self.test_mode, self.seed = test_mode, seed
         # Epoch and seed of the run, in shared memory: seen by workers that are alive.
         self._epoch = torch.zeros(2, dtype=torch.int64).share_memory_()
@@ -166,11 +170,17 @@ class MotionDataset(Dataset):
         if VALID in self.store.arrays:
             counts = counts & self.store.gather(VALID, rows)
         results['visible'] = np.broadcast_to(counts[..., None], (*rows.shape, self.skeleton.num_joints))
-        meta = {name: column[clips] if isinstance(column, np.ndarray) else [column[clip] for clip in clips]
-                for name, column in self._clip_meta.items()}
+        if self.windows.hides_padding:
+            results['is_inside'] = is_inside
+        meta = self.describe(clips, frames, rng)
         if ACTIVITY in self.store.arrays:
             meta[ACTIVITY] = self.store.gather(ACTIVITY, rows[:, 0]).astype(np.int64)  # (B, T)
         return {**results, **meta, 'frame_ids': frames, 'skeleton': self.skeleton.name}
+
+    def describe(self, clips: np.ndarray, frames: np.ndarray, rng: np.random.Generator) -> dict:
+        """Return the metainfo of windows: what is known of their clips (B,), of which they show frames (B, T)."""
+        return {name: column[clips] if isinstance(column, np.ndarray) else [column[clip] for clip in clips]
+                for name, column in self._clip_meta.items()}
 
     def _valid_frames(self, clip: Clip, part: range) -> np.ndarray:
         """Return the frames that are valid for somebody, counted from the start of a part of a clip."""

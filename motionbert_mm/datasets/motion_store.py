@@ -49,6 +49,9 @@ class Clip:
         intrinsics: (fx, fy, cx, cy) in pixels.
         label: class index.
         text: sentences that describe the clip.
+        sequence: name of the longer recording that it was cut from.
+        seconds: (start, end) of the clip in that recording.
+        categories: names of all classes that it is of; ``action`` is one of them.
         fps: frames per second, where they are not those of the store.
     """
 
@@ -64,6 +67,9 @@ class Clip:
     label: Optional[int] = None
     text: tuple = field(default=())
     fps: Optional[float] = None
+    sequence: str = ''
+    seconds: Optional[tuple] = None
+    categories: tuple = field(default=())
 
 
 class MotionStore:
@@ -221,7 +227,8 @@ class MotionStoreWriter:
     def add_clip(self, name: str, arrays: Mapping[str, np.ndarray], *, persons: int = 1, subject: str = '',
                  action: str = '', camera: str = '', image_size: Optional[tuple] = None,
                  intrinsics: Optional[tuple] = None, label: Optional[int] = None, text: tuple = (),
-                 fps: Optional[float] = None) -> None:
+                 fps: Optional[float] = None, sequence: str = '', seconds: Optional[tuple] = None,
+                 categories: tuple = ()) -> None:
         """Append one clip; arrays are (T, ...) for one person or (M, T, ...) for ``persons`` = M > 1."""
         if name in self._names:
             raise ValueError(f'clip name {name!r} is used twice; names must be unique, add the camera or a number')
@@ -238,7 +245,8 @@ class MotionStoreWriter:
             name=name, start=self._num_rows, length=rows // persons, persons=persons, subject=subject, action=action,
             camera=camera, image_size=_numbers(image_size), intrinsics=_numbers(intrinsics),
             label=None if label is None else int(label), text=tuple(text),
-            fps=None if fps in (None, self.fps) else _checked_rate(fps, name)))
+            fps=None if fps in (None, self.fps) else _checked_rate(fps, name), sequence=sequence,
+            seconds=_numbers(seconds), categories=tuple(categories)))
         self._names.add(name)
         self._num_rows += rows
 

@@ -30,6 +30,9 @@ ACTIONS = tuple(ACTION_BUILDERS)
 NUM_SUBJECTS = 10  # in each split; splits share none
 GENERATOR_VERSION = 2  # raise when the same seed gives another motion or a store gets other arrays
 SLOW, FAST = 0.88, 1.14  # relative speeds at which a text says slowly or quickly
+# Place of the sentence of each action that texts of the phrasings 'held_out' have, and those of 'train' have not.
+HELD_OUT_SENTENCE = 1
+PHRASINGS = (None, 'train', 'held_out')
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class SyntheticClip:
 
 
 def generate_clip(index: int, *, num_frames: int = 90, fps: float = 30.0, seed: int = 0,
-                  split: str = 'train') -> SyntheticClip:
+                  split: str = 'train', phrasings: Optional[str] = None) -> SyntheticClip:
     """Make one clip; actions take turns, so that clip ``index`` shows ``ACTIONS[index % len(ACTIONS)]``.
 
     Args:
@@ -76,13 +79,17 @@ def generate_clip(index: int, *, num_frames: int = 90, fps: float = 30.0, seed: 
         fps: frames per second.
         seed: of the data set, not negative.
         split: any name; another one gives other people and other motions.
+        phrasings: sentences that may describe it: 'train', 'held_out', which have none in common, or None for all; the
+            motion is the same.
 
     Raises:
-        ValueError: a negative index or seed, no frames or no frame rate.
+        ValueError: a negative index or seed, no frames, no frame rate or unknown phrasings.
     """
     if index < 0 or num_frames < 1 or fps <= 0 or seed < 0:
         raise ValueError(f'a synthetic clip needs index >= 0, num_frames >= 1, fps > 0 and seed >= 0, '
                          f'got {index}, {num_frames}, {fps} and {seed}')
+    if phrasings not in PHRASINGS:
+        raise ValueError(f'phrasings is {phrasings!r}, expected one of {PHRASINGS}')
     rng = _generator(seed, split, 'clip', index)
     label = index % len(ACTIONS)
     number = int(rng.integers(NUM_SUBJECTS))
@@ -97,12 +104,20 @@ def generate_clip(index: int, *, num_frames: int = 90, fps: float = 30.0, seed: 
     smpl_joints, positions = pose_body(pose, translation, body)
     return SyntheticClip(
         name=f'{split}/{ACTIONS[label]}/{index:05d}', subject=body.name, action=ACTIONS[label], label=label,
-        text=_say(sentences, scene), positions=positions, smpl_pose=pose, smpl_joints=smpl_joints,
+        text=_say(_phrased(sentences, phrasings), scene), positions=positions, smpl_pose=pose, smpl_joints=smpl_joints,
         contact=np.stack([foot.contact for foot in tracks.feet], axis=-1), pace=scene.pace, side=scene.side, body=body)
 
 
 def _generator(seed: int, split: str, use: str, number: int) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(split.encode()), zlib.crc32(use.encode()), number])
+
+
+def _phrased(sentences: Sequence[str], phrasings: Optional[str]) -> list[str]:
+    """Replace the sentences that are not allowed, so that as many numbers are drawn as without."""
+    held_out = sentences[HELD_OUT_SENTENCE]
+    if phrasings == 'held_out':
+        return [held_out] * len(sentences)
+    return [sentences[0] if phrasings == 'train' and sentence == held_out else sentence for sentence in sentences]
 
 
 def _say(sentences: Sequence[str], scene: Scene) -> str:
@@ -117,7 +132,7 @@ def _say(sentences: Sequence[str], scene: Scene) -> str:
 
 
 def write_store(path: Union[str, Path], *, num_clips: int, num_frames: int = 90, fps: float = 30.0, seed: int = 0,
-                split: str = 'train', show_progress: bool = False) -> None:
+                split: str = 'train', phrasings: Optional[str] = None, show_progress: bool = False) -> None:
     """Write a motion store of synthetic clips, each seen by four cameras around it.
 
     Every clip and camera gives one entry ``{split}/{action}/{index}#{camera}`` with the exact 3D and 2D, noisy
@@ -131,15 +146,16 @@ def write_store(path: Union[str, Path], *, num_clips: int, num_frames: int = 90,
         fps: frames per second.
         seed: of the data set.
         split: name; another one gives other people and motions.
+        phrasings: see ``generate_clip``.
         show_progress: draw a progress bar.
 
     Raises:
         ValueError: no clips, or see ``generate_clip``.
     """
-    info = _info(num_clips, num_frames, fps, seed, split)
+    info = _info(num_clips, num_frames, fps, seed, split, phrasings)
     with MotionStoreWriter(path, skeleton='h36m', fps=fps, info=info) as writer:
         for index in tqdm(range(num_clips), desc=f'synthetic {split}', unit='clip', disable=not show_progress):
-            clip = generate_clip(index, num_frames=num_frames, fps=fps, seed=seed, split=split)
+            clip = generate_clip(index, num_frames=num_frames, fps=fps, seed=seed, split=split, phrasings=phrasings)
             for camera, arrays in _views(clip, _generator(seed, split, 'detector', index)):
                 writer.add_clip(
                     f'{clip.name}#{camera.name}', arrays, subject=clip.subject, action=clip.action, label=clip.label,
@@ -147,10 +163,11 @@ def write_store(path: Union[str, Path], *, num_clips: int, num_frames: int = 90,
                     intrinsics=tuple(camera.intrinsics), text=(clip.text,))
 
 
-def _info(num_clips: int, num_frames: int, fps: float, seed: int, split: str) -> dict:
+def _info(num_clips: int, num_frames: int, fps: float, seed: int, split: str, phrasings: Optional[str]) -> dict:
     """Return what a store notes about its making, which tells whether it can be used again."""
-    return {'source': 'synthetic', 'version': GENERATOR_VERSION, 'num_clips': num_clips, 'num_frames': num_frames,
-            'fps': float(fps), 'seed': seed, 'split': split, 'classes': list(ACTIONS)}
+    facts = {'source': 'synthetic', 'version': GENERATOR_VERSION, 'num_clips': num_clips, 'num_frames': num_frames,
+             'fps': float(fps), 'seed': seed, 'split': split, 'classes': list(ACTIONS)}
+    return {**facts, 'phrasings': phrasings} if phrasings else facts
 
 
 def _views(clip: SyntheticClip, rng: np.random.Generator) -> Iterator[tuple[Camera, dict]]:
@@ -203,12 +220,13 @@ class SyntheticDataset(MotionDataset):
 
 
 def find_or_make_store(root: Union[str, Path], *, num_clips: int, num_frames: int, fps: float, seed: int,
-                       split: str) -> Path:
+                       split: str, phrasings: Optional[str] = None) -> Path:
     """Return the folder below ``root`` with the store of these arguments of ``write_store``.
 
     It is made if it is missing, and made again if it holds something else than its name says.
     """
-    info = _info(num_clips, num_frames, fps, seed, split)
-    path = Path(root) / f'synthetic-v{GENERATOR_VERSION}-{split}-{num_clips}x{num_frames}-{fps:g}fps-seed{seed}'
+    info = _info(num_clips, num_frames, fps, seed, split, phrasings)
+    name = f'synthetic-v{GENERATOR_VERSION}-{split}-{num_clips}x{num_frames}-{fps:g}fps-seed{seed}'
+    path = Path(root) / (f'{name}-{phrasings}' if phrasings else name)
     return find_or_make(path, info, lambda made: write_store(made, num_clips=num_clips, num_frames=num_frames, fps=fps,
-                                                             seed=seed, split=split))
+                                                             seed=seed, split=split, phrasings=phrasings))

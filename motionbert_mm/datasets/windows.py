@@ -13,7 +13,7 @@ import numpy as np
 
 Rng = Union[np.random.Generator, np.random.RandomState]
 Lengths = Union[int, np.ndarray]
-KINDS = ('sliding', 'centre', 'uniform', 'resample', 'official')
+KINDS = ('sliding', 'centre', 'uniform', 'resample', 'official', 'crop')
 WHOLE_CLIPS = ('uniform', 'resample')  # kinds that bring a whole clip to T frames
 TAILS = ('drop', 'shift', 'pad')
 
@@ -30,13 +30,15 @@ class WindowPlan:
         kind: 'sliding' windows every ``stride`` frames; 'centre': one window around every frame, edges
             replicated; 'uniform' and 'resample': the whole clip brought to T frames, see
             ``uniform_indices`` and ``resample_indices``; 'official': the clips of MotionBERT, see
-            ``official_clips``.
+            ``official_clips``; 'crop': one window of each clip, its middle frames, or the whole clip in the middle of
+            padding that is hidden from the network too.
         stride: of sliding and official windows; None is ``num_frames``, no overlap.
         dilation: step between the frames of a window (P-STMO's temporal downsampling).
         tail: frames after the last full sliding window: 'drop', 'shift' (a last window that ends with the
             clip and overlaps its neighbour) or 'pad' (a last window with the edge replicated).
         jitter: start sliding windows up to ``stride`` - 1 frames later, drawn anew every time; of 'uniform' and
-            'resample', draw the frames. Without it, always the same windows.
+            'resample', draw the frames; of 'crop', draw where the window begins in the clip, or the clip in the
+            window. Without it, always the same windows.
         centres: of 'centre': frames of each clip that get a window, all by default; their neighbours in the
             window may be any frames of the clip.
         seed: of the stretched clips of 'official', drawn once. A ``RandomState`` goes on where another plan stopped,
@@ -79,13 +81,18 @@ class WindowPlan:
         return self.kind in WHOLE_CLIPS
 
     @property
+    def hides_padding(self) -> bool:
+        """Whether frames beyond the ends of a clip are hidden from the network, not only left out of losses."""
+        return self.kind == 'crop'
+
+    @property
     def clips(self) -> np.ndarray:
         """The clip (W,) of every window."""
         return np.repeat(np.arange(len(self._ends)), np.diff(self._ends, prepend=0))
 
     def _count(self) -> np.ndarray:
         """Return the number of windows of each clip."""
-        if self.takes_whole_clips:
+        if self.takes_whole_clips or self.kind == 'crop':
             return np.ones_like(self.lengths)
         if self.kind == 'centre':
             return self.lengths if self._centres is None else self._num_centres
@@ -143,6 +150,10 @@ class WindowPlan:
     def _starts(self, number: np.ndarray, lengths: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         if self.kind == 'centre':
             return number - (self.num_frames // 2) * self.dilation
+        if self.kind == 'crop':
+            room = lengths - self.span  # negative: frames of padding
+            shift = rng.integers(np.abs(room) + 1) if self.jitter else np.abs(room) // 2
+            return np.sign(room) * shift
         starts = number * self.stride
         if self.jitter:
             starts = starts + rng.integers(self.stride, size=len(starts))

@@ -13,6 +13,8 @@ SOURCE_XTCOCOTOOLS = (f'{PIP} install cython "setuptools<82" && {PIP} install --
                       f'--no-build-isolation --no-binary xtcocotools xtcocotools=={PINS["xtcocotools"]}')
 SOURCE_MMACTION = (f'{PIP} install --no-deps --no-build-isolation -e '
                    f'"git+https://github.com/open-mmlab/mmaction2.git@v{PINS["mmaction2"]}#egg=mmaction2"')
+# MMAction2's requirements/multimodal.txt asks for this version or a later one, later ones removed what it imports.
+OLD_TRANSFORMERS = f'{PIP} install timm "transformers==4.28.0"'
 TORCH_WHEELS = 'https://download.pytorch.org/whl'
 
 

@@ -111,6 +111,11 @@ DIAGNOSES = (
     Diagnosis('drn', 'the wheel of mmaction2 1.2.0 lacks mmaction/models/localizers/drn; only an editable install of '
               'its repository has it', lambda facts: commands.SOURCE_MMACTION,
               ("No module named 'mmaction.models.localizers.drn'",), lambda facts: 'drn' in facts.needed, repair='drn'),
+    Diagnosis('multimodal', 'mmaction2 1.2.0 imports its models of video and text wherever transformers is installed; '
+              'they ask for timm and an old transformers, with which the texts of this package do not work',
+              lambda facts: commands.OLD_TRANSFORMERS,
+              ("No module named 'timm", "from 'transformers."),
+              lambda facts: 'multimodal' in facts.needed, repair='multimodal'),
     Diagnosis('weights_only', 'torch >= 2.6 refuses the log history in checkpoints of MMEngine (Weights only load '
               'failed)', lambda facts: HOOK, holds=lambda facts: 'checkpoints' in facts.needed, repair='checkpoints'),
     Diagnosis('numpy_names', 'numpy removed names that the hosts use (np.Inf in PoseCompact)', lambda facts: HOOK,

@@ -15,7 +15,7 @@ from motionbert_mm.registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, b
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class MotionOptimConstructor:
-    """Group parameters by learning rate and weight decay: at most four groups, which fused optimizers need.
+    """Group parameters by learning rate and weight decay: a few groups, which fused optimizers need.
 
     Unlike MMEngine's constructor, a learning-rate multiplier and exceptions from weight decay combine, and
     parameters do not each get a group of their own.
@@ -23,15 +23,17 @@ class MotionOptimConstructor:
     Args:
         optim_wrapper_cfg: config of the wrapper with the ``optimizer`` inside.
         paramwise_cfg: ``backbone_lr_mult`` (1.0): factor on the learning rate of the backbone;
+            ``lr_mults`` (none): name of a part of the model -> factor, e.g. ``{'heads.text.text_encoder': 0.1}``;
             ``decay_norm`` (True): decay biases and gains of norms; ``decay_bias`` (True): decay other biases;
             ``decay_embedding`` (True): decay parameters whose name ends in ``embed``. The defaults are the
             official ones, everything decays.
 
     Raises:
         TypeError: an unknown key, or no optimizer config.
+        ValueError: when called, ``lr_mults`` of a part that the model has not, or a model with nothing to train.
     """
 
-    DEFAULTS = dict(backbone_lr_mult=1.0, decay_norm=True, decay_bias=True, decay_embedding=True)
+    DEFAULTS = dict(backbone_lr_mult=1.0, lr_mults={}, decay_norm=True, decay_bias=True, decay_embedding=True)
 
     def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: Optional[dict] = None) -> None:
         unknown = set(paramwise_cfg or {}) - set(self.DEFAULTS)
@@ -55,11 +57,17 @@ class MotionOptimConstructor:
         """Return the parameter groups of ``model``."""
         norms = {f'{name}.{part}' for name, module in model.named_modules() if 'Norm' in type(module).__name__
                  for part, _ in module.named_parameters(recurse=False)}
+        factors = {'backbone': self.options['backbone_lr_mult'], **self.options['lr_mults']}
+        parts = sorted(factors, key=len, reverse=True)  # the innermost counts
+        unknown = sorted(set(self.options['lr_mults']) - {name for name, _ in model.named_modules()})
+        if unknown:
+            raise ValueError(f'lr_mults of paramwise_cfg names {", ".join(unknown)}, which the model lacks; it has '
+                             f'{", ".join(name for name, _ in model.named_children())} and what is in them')
         groups: dict = {}
         for name, parameter in model.named_parameters():
             if not parameter.requires_grad:
                 continue
-            factor = self.options['backbone_lr_mult'] if name.startswith('backbone.') else 1.0
+            factor = next((factors[part] for part in parts if name.startswith(f'{part}.')), 1.0)
             decay = weight_decay if self._decays(name, name in norms) else 0.0
             groups.setdefault((factor, decay), []).append(parameter)
         if not groups:

@@ -6,6 +6,8 @@ from motionbert_mm.evaluation.metrics import (
     OneShotMetric,
     Pose2DMetric,
     Pose3DMetric,
+    TextRetrievalMetric,
 )
 
-__all__ = ['ActionMetric', 'MeshMetric', 'MotionMetric', 'OneShotMetric', 'Pose2DMetric', 'Pose3DMetric']
+__all__ = ['ActionMetric', 'MeshMetric', 'MotionMetric', 'OneShotMetric', 'Pose2DMetric', 'Pose3DMetric',
+           'TextRetrievalMetric']

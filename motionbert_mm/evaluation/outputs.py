@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from motionbert_mm.evaluation.metrics.labelled import LabelledMetric
+from motionbert_mm.evaluation.metrics.text_retrieval import TextRetrievalMetric
 from motionbert_mm.registry import METRICS, SCOPE
 
 
@@ -13,8 +14,8 @@ def add_outputs(evaluators: Sequence[Mapping[str, Any]], *, dump: Optional[str] 
                 show_dir: Optional[str] = None) -> list[Mapping[str, Any]]:
     """Let evaluators write a dump and pictures.
 
-    Metrics of classes draw and write their confusion matrices themselves; where there are several, each does so in a
-    folder of its own, ``<show_dir>/<prefix, or number among them>``.
+    Metrics of classes, and of texts, draw and write their confusion matrices themselves; where there are several, each
+    does so in a folder of its own, ``<show_dir>/<prefix, or number among them>``.
 
     Args:
         evaluators: configs.
@@ -50,4 +51,4 @@ def add_outputs(evaluators: Sequence[Mapping[str, Any]], *, dump: Optional[str] 
 
 def _measures_classes(evaluator: Mapping[str, Any]) -> bool:
     kind = METRICS.get(evaluator['type'].removeprefix(f'{SCOPE}.'))
-    return kind is not None and issubclass(kind, LabelledMetric)
+    return kind is not None and issubclass(kind, (LabelledMetric, TextRetrievalMetric))

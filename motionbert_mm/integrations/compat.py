@@ -18,10 +18,14 @@ from motionbert_mm.doctor.facts import is_found
 from motionbert_mm.integrations.missing_modules import (
     DRN,
     MMCV_EXT,
+    MULTIMODAL,
+    ReplacingFinder,
     StandInFinder,
     drn_part,
     is_missing,
     mmcv_operator,
+    multimodal_fails,
+    multimodal_part,
 )
 
 VARIABLE = 'MOTIONBERT_MM_REPAIRS'
@@ -102,6 +106,9 @@ REPAIRS = (
     Repair('tostring_rgb', "'FigureCanvasAgg' object has no attribute 'tostring_rgb'",
            'Pose3dLocalVisualizer of MMPose on matplotlib >= 3.10', ('mmpose',), _lacks_tostring_rgb,
            _add_tostring_rgb),
+    Repair('multimodal', "No module named 'timm'",
+           'import of mmaction.models of mmaction2 1.2.0 wherever transformers is installed', ('mmaction',),
+           multimodal_fails, lambda: ReplacingFinder({MULTIMODAL: multimodal_part}).install(), before_import=True),
     Repair('drn', "No module named 'mmaction.models.localizers.drn'",
            'import of mmaction.models; the wheel of mmaction2 1.2.0 lacks the folder', ('mmaction',),
            lambda: is_missing(f'{DRN}.drn') or is_missing(DRN),

@@ -1,4 +1,4 @@
-"""Stand-ins for modules that a host imports and that are not installed: they import, and what is used raises."""
+"""Stand-ins for modules that a host imports and that are not installed, or that do not work: what is used raises."""
 from __future__ import annotations
 
 import importlib.machinery
@@ -9,9 +9,11 @@ from types import ModuleType
 from typing import Any, Callable, Optional
 
 from motionbert_mm.doctor import commands
+from motionbert_mm.doctor.facts import is_found
 
 DRN = 'mmaction.models.localizers.drn'
 MMCV_EXT = 'mmcv._ext'
+MULTIMODAL = 'mmaction.models.multimodal'
 
 
 class HostPartMissing(NotImplementedError):
@@ -62,6 +64,15 @@ class StandInFinder:
                 del sys.modules[name]
 
 
+class ReplacingFinder(StandInFinder):
+    """An import finder that is asked first, hence for modules that are there but cannot be imported."""
+
+    def install(self) -> Callable[[], None]:
+        """Start finding; return what undoes it, for modules that are imported later."""
+        sys.meta_path.insert(0, self)
+        return self.remove
+
+
 def find_module(name: str) -> Optional[importlib.machinery.ModuleSpec]:
     """Look for a module as an import would, without importing the packages that it is in."""
     spec, path, found = None, None, ''
@@ -90,6 +101,23 @@ def is_missing(name: str) -> bool:
     return find_module(name.rpartition('.')[0]) is not None and find_module(name) is None
 
 
+def multimodal_fails() -> bool:
+    """Say whether MMAction2 would import its models of video and text, and could not.
+
+    It does so wherever transformers is installed; they ask for timm too, and for names that transformers removed.
+    """
+    spec = find_module(MULTIMODAL) if is_found('transformers') else None
+    if spec is None or not isinstance(spec.loader, importlib.machinery.SourceFileLoader):
+        return False
+    if not is_found('timm'):
+        return True
+    try:
+        from transformers.modeling_utils import apply_chunking_to_forward  # noqa: F401
+    except ImportError:
+        return True
+    return False
+
+
 def _unusable(part: str, command: str) -> Callable:
     def use(*args: Any, **kwargs: Any) -> None:
         raise HostPartMissing(f'{part} is not installed and was used; run: {command}')
@@ -101,6 +129,12 @@ def mmcv_operator(name: str) -> Callable:
     if name in ('get_compiler_version', 'get_compiling_cuda_version'):
         return lambda: 'mmcv has no compiled operators'
     return _unusable(f'the compiled operator {name!r} of mmcv', commands.FULL_MMCV)
+
+
+def multimodal_part(name: str) -> type:
+    """Return a class that stands for one of ``mmaction.models.multimodal``."""
+    return type(name, (), dict(__init__=_unusable(f'{MULTIMODAL}.{name}', commands.OLD_TRANSFORMERS),
+                               __doc__='Stands for a class of MMAction2 that does not work with this transformers.'))
 
 
 def drn_part(name: str) -> type:

@@ -12,6 +12,7 @@ from motionbert_mm.checkpoints.conversion import EXAMPLES, check_match, our_weig
 from motionbert_mm.checkpoints.load import META_KEY, check_types
 from motionbert_mm.checkpoints.official import MOTIONBERT_POSE, motionbert_model_config, rename_keys
 from motionbert_mm.checkpoints.official_motionbert import POSE_PIPELINE
+from motionbert_mm.checkpoints.transfer import frames_only
 from motionbert_mm.integrations.mmpose_config import PREFIX, SKELETON, check_lifter, dataset_meta
 
 PARTS = (('backbone.backbone.', 'backbone.'), ('backbone.neck.', 'neck.'), ('head.heads.', 'heads.'))
@@ -105,7 +106,7 @@ def to_lifter(checkpoint: Mapping, *, own: bool = False) -> dict:
     """Make a checkpoint of MMPose's ``PoseLifter`` of ours.
 
     Args:
-        checkpoint: of a lifter of this package.
+        checkpoint: of a lifter of this package; of one that is aligned with text, what finds poses is taken.
         own: for MMPose's own DSTFormer instead of our classes; MMPose then needs this package no more.
 
     Raises:
@@ -114,6 +115,8 @@ def to_lifter(checkpoint: Mapping, *, own: bool = False) -> dict:
     """
     weights, described = our_weights(checkpoint), checkpoint.get('meta', {}).get(META_KEY)
     check_lifter(described)
+    weights, model = frames_only(weights, described['model'])
+    described = dict(described, model=model)
     renamed, unmatched = rename_keys(weights, PARTS, reverse=True)
     if own:
         official, unmatched = rename_keys(weights, MOTIONBERT_POSE, reverse=True)

@@ -215,17 +215,27 @@ class MotionModel(BaseModel):
         return self
 
 
-def build_neck(neck: Union[dict, Sequence[dict], None], backbone: nn.Module) -> tuple[nn.Module, int, int]:
-    """Build a neck or a row of necks behind a backbone; return it, and the channels and tokens of a frame it gives."""
+def build_neck(neck: Union[dict, Sequence[dict], None], backbone: nn.Module) -> tuple[nn.Module, Any, Any]:
+    """Build a neck or a row of necks behind a backbone; return it, and the channels and tokens of a frame it gives.
+
+    Both are dicts behind ``FeatureBranches``.
+    """
     necks, channels, tokens = [], backbone.out_channels, getattr(backbone, 'num_tokens', backbone.num_joints)
     for config in [neck] if isinstance(neck, Mapping) else neck or ():
         necks.append(build(MODELS, config, in_channels=channels))
-        channels, tokens = necks[-1].out_channels, getattr(necks[-1], 'num_tokens', tokens)
+        channels, given = necks[-1].out_channels, getattr(necks[-1], 'num_tokens', tokens)
+        tokens = ({name: count or tokens for name, count in given.items()} if isinstance(given, Mapping) else given)
     return (necks[0] if isinstance(neck, Mapping) else NeckChain(*necks)), channels, tokens
 
 
-def _build_head(head: dict, channels: int, tokens: int) -> nn.Module:
+def _build_head(head: dict, channels: Any, tokens: Any) -> nn.Module:
     """Build a head behind features of some channels and, where it joins them, some tokens of a frame."""
+    if isinstance(channels, Mapping):
+        branch = head.get('source')
+        if branch not in channels:
+            raise ValueError(f'a head of type {head.get("type")} reads source={branch!r}, but the neck gives '
+                             f'{list(channels)}; change source of the head or model.neck')
+        channels, tokens = channels[branch], tokens[branch]
     kind = head.get('type')
     kind = MODELS.get(kind) if isinstance(kind, str) else kind
     reads_tokens = getattr(kind, 'reads_tokens', False)

@@ -46,9 +46,10 @@ class MotionSample(BaseDataElement):
     ============== ================= =====================================================================
 
     Metainfo: sample_id, subject, action, activity (T,), camera_id, image_size, intrinsics, fps, frame_ids, skeleton,
-    text and norm, the only place that de-normalisation reads. Per sample each is one value; in a batch each is an array
-    or list over samples (``norm`` a dict of them), except ``skeleton`` and, of a batch of ``MixedDataset``, ``source``
-    (its name) and ``loss_weight``, which a batch shares.
+    text, of data sets of motion and text also text_id, negatives, positives, sequence, seconds and categories (see
+    ``TextMotionDataset``), and norm, the only place that de-normalisation reads. Per sample each is one value; in a
+    batch each is an array or list over samples (``norm`` a dict of them), except ``skeleton`` and, of a batch of
+    ``MixedDataset``, ``source`` (its name) and ``loss_weight``, which a batch shares.
     """
 
     def __len__(self) -> int:

@@ -9,7 +9,15 @@ from typing import Optional, Union
 import numpy as np
 
 from motionbert_mm.geometry.array import Array, like, namespace, take_joints
-from motionbert_mm.structures.skeleton_table import DERIVED, EXCEPTIONS, INVENTED, LIMB_JOINTS, PART_GROUPS, SKELETONS
+from motionbert_mm.structures.skeleton_table import (
+    DERIVED,
+    EXCEPTIONS,
+    INVENTED,
+    LIMB_JOINTS,
+    PART_GROUPS,
+    PELVIS_JOINTS,
+    SKELETONS,
+)
 
 _MIRROR = {'left_': 'right_', 'right_': 'left_'}
 
@@ -93,6 +101,18 @@ class Skeleton:
         """
         named = {**{part: (part,) for part in self.parts}, **PART_GROUPS}
         return {name: tuple(i for i, part in enumerate(self.parts) if part in parts) for name, parts in named.items()}
+
+    @cached_property
+    def regions(self) -> dict[str, tuple[int, ...]]:
+        """Joints of the six overlapping regions of ActionPose, by name, each its own mirror image, in array order.
+
+        Unlike in ``groups``, legs are without hips: lower_body is hips and legs, upper_body everything else.
+        """
+        hips = {i for i, joint in enumerate(self.joints) if joint in PELVIS_JOINTS}
+        legs = set(self.groups['legs']) - hips
+        named = {'upper_body': set(range(self.num_joints)) - hips - legs, 'lower_body': hips | legs,
+                 'head': self.groups.get('head', ()), 'arms': self.groups['arms'], 'legs': legs, 'hips': hips}
+        return {name: tuple(sorted(joints)) for name, joints in named.items()}
 
     def index(self, joint: str) -> int:
         """Return the position of a joint name, or raise a KeyError that lists the names."""

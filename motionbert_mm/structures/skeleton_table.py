@@ -319,6 +319,9 @@ PART_GROUPS = {
     'right_side': ('right_leg', 'right_arm'),
 }
 
+# Joints of the pelvis; the lower body is these and the rest of the legs (``Skeleton.regions``).
+PELVIS_JOINTS = ('root', 'left_hip', 'right_hip')
+
 # Without these a pose means nothing: a conversion that cannot produce one is refused instead of inventing it.
 LIMB_JOINTS = tuple(f'{side}_{joint}' for side in ('left', 'right')
                     for joint in ('shoulder', 'elbow', 'wrist', 'hip', 'knee', 'ankle'))

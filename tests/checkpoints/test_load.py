@@ -36,9 +36,9 @@ def save(path, model, description=None, **entries):
 
 def test_a_checkpoint_describes_its_model(model, tmp_path):
     loaded, info = load_model(save(tmp_path / 'model.pth', model), 'cpu')
-    assert info == dict(skeleton='h36m', num_frames=9, dilation=1, input=PIPELINE[:1], input_3d=[],
-                        action=PIPELINE[:1], mask=[], trained_mask=None, classes=None, fps=None, num_persons=None,
-                        window_seconds=None)
+    assert info == dict(skeleton='h36m', num_frames=9, dilation=1, window=dict(num_frames=9), input=PIPELINE[:1],
+                        input_3d=[], action=PIPELINE[:1], text=PIPELINE[:1], mask=[], trained_mask=None,
+                        classes=None, fps=None, num_persons=None, window_seconds=None)
     assert not loaded.training
     inputs = torch.randn(2, 1, 9, 17, 3)
     torch.testing.assert_close(loaded(inputs), model.eval()(inputs), rtol=0, atol=0)

@@ -4,6 +4,7 @@ import torch
 
 from motionbert_mm.datasets.base import MotionDataset
 from motionbert_mm.datasets.motion_store import MotionStoreWriter
+from motionbert_mm.datasets.synthetic import generate_clip
 from motionbert_mm.datasets.transforms import NormalizeCoords, OrthographicView
 from motionbert_mm.geometry.rotation import axis_angle_to_matrix
 from motionbert_mm.geometry.targets import decode_target
@@ -95,6 +96,34 @@ def test_angles_are_drawn_within_their_range(batch):
     drawn = angles(batch, views=[(-30, 60)])
     assert drawn.min() > -30 and drawn.max() < 60
     assert drawn.mean() == pytest.approx(15, abs=5) and drawn.std() == pytest.approx(90 / np.sqrt(12), rel=0.1)
+
+
+def hips(points):
+    """From the right to the left hip of the first person in the first frame, (B, 3)."""
+    joints = get_skeleton('h36m').index
+    return (points[:, 0, 0, joints('left_hip')] - points[:, 0, 0, joints('right_hip')]).astype(np.float64)
+
+
+def test_people_face_the_viewer_whatever_their_heading(batch):
+    turned = [OrthographicView(views=[(angle, angle)])(batch, rng()) for angle in (0, 70, -130)]
+    faces = [OrthographicView(facing=True)(results, rng()) for results in turned]
+    for viewed in faces:
+        line = hips(viewed['keypoints_3d'])
+        assert (line[:, 0] > 0).all() and (np.abs(line[:, 2]) < 1e-2).all()  # their left is at the viewer's right
+        np.testing.assert_allclose(viewed['keypoints_3d'], faces[0]['keypoints_3d'], atol=1e-2)
+    side = hips(OrthographicView(facing=True, views=['side'])(turned[1], rng())['keypoints_3d'])
+    assert (side[:, 2] > 0).all() and (np.abs(side[:, 0]) < 1e-2).all()
+
+
+def test_front_shows_the_front_and_side_goes_to_the_right():
+    clip = next(clip for clip in (generate_clip(12 * number, num_frames=20) for number in range(20))
+                if 'straight ahead' in clip.text)
+    world = np.stack([clip.positions[..., 0], -clip.positions[..., 2], clip.positions[..., 1]], axis=-1)
+    results = dict(keypoints_3d=world[None, None].astype(np.float32), skeleton='h36m', sample_id=['walk'])
+    for view, axis, sign in (('front', 2, -1), ('side', 0, 1), ('back', 2, 1)):
+        points = OrthographicView(facing=True, views=[view])(results, rng())['keypoints_3d'][0, 0]
+        way = points[-1, 0] - points[0, 0]
+        assert way[axis] * sign > 0.9 * np.linalg.norm(way)
 
 
 def test_every_view_gets_its_share(batch):

@@ -89,6 +89,28 @@ def test_jitter_starts_up_to_a_stride_later_and_stays_inside():
     assert inside.all() and (np.diff(frames, axis=1) == 1).all() and frames.max() < 100
 
 
+def test_crops_are_one_window_of_each_clip():
+    clips, frames, inside = all_frames(WindowPlan([1, 4, 9, 20], num_frames=9, kind='crop'))
+    assert clips.tolist() == [0, 1, 2, 3]
+    assert [row.sum() for row in inside] == [1, 4, 9, 9]
+    assert inside.argmax(axis=1).tolist() == [4, 2, 0, 0]  # in the middle of the padding
+    assert frames[1].tolist() == [0, 0, 0, 1, 2, 3, 3, 3, 3]
+    assert frames[3].tolist() == list(range(5, 14))
+
+
+@pytest.mark.parametrize('dilation', [1, 2])
+def test_jittered_crops_reach_every_place(dilation):
+    plan, rng = WindowPlan([4, 30], num_frames=9, kind='crop', jitter=True, dilation=dilation), np.random.default_rng(0)
+    draws = [all_frames(plan, rng) for _ in range(400)]
+    span = 8 * dilation + 1
+    starts = {int(frames[1, 0]) for _, frames, _ in draws}
+    assert starts == set(range(30 - span + 1)) and all(inside[1].all() for _, _, inside in draws)
+    if dilation == 1:
+        assert {int(inside[0].argmax()) for _, _, inside in draws} == set(range(6))
+        assert all(inside[0].sum() == 4 for _, _, inside in draws)
+    assert all((np.diff(frames[1]) == dilation).all() for _, frames, _ in draws)
+
+
 def test_windows_of_whole_clips_are_drawn_from_the_generator():
     for kind, pick in (('uniform', windows.uniform_indices), ('resample', windows.resample_indices)):
         plan = WindowPlan(LENGTHS, num_frames=9, kind=kind, jitter=True)

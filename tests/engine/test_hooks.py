@@ -64,8 +64,9 @@ def test_a_checkpoint_says_what_it_is(checkpoint, tiny_store, tmp_path):
     assert set(checkpoint['meta'][META_KEY]) == {'model', 'window', 'pipeline', 'trained_mask', *facts}
     torch.save(checkpoint, tmp_path / 'model.pth')
     loaded, info = load_model(tmp_path / 'model.pth', 'cpu')
-    assert info == dict(skeleton='h36m', num_frames=9, dilation=1, input=[dict(type='NormalizeCoords')], input_3d=[],
-                        action=[dict(type='NormalizeCoords')], mask=[], trained_mask=[], **facts)
+    assert info == dict(skeleton='h36m', num_frames=9, dilation=1, window=dict(num_frames=9, stride=4),
+                        input=[dict(type='NormalizeCoords')], input_3d=[], action=[dict(type='NormalizeCoords')],
+                        text=[dict(type='NormalizeCoords')], mask=[], trained_mask=[], **facts)
     assert torch.equal(loaded.neck.fc.weight, model.neck.fc.weight)
 
 

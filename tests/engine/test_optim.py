@@ -102,3 +102,14 @@ def test_bfloat16_runs_the_forward_pass_only(model):
     assert features.dtype == torch.bfloat16
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
     assert model.extract_features(inputs).dtype == torch.float32
+
+
+def test_parts_learn_at_their_own_rates(model):
+    placed = groups(model, backbone_lr_mult=0.5, lr_mults={'heads.pose': 0.1, 'backbone.fusion': 2.0})
+    assert placed['heads.pose.fc.weight'][0] == pytest.approx(1e-4) and placed['neck.fc.weight'][0] == 1e-3
+    assert placed['backbone.fusion.0.weight'][0] == 2e-3 and placed['backbone.embed.weight'][0] == 5e-4
+
+
+def test_a_part_that_the_model_lacks_is_named(model):
+    with pytest.raises(ValueError, match='lr_mults of paramwise_cfg names heads.text, which the model lacks; it has'):
+        groups(model, lr_mults={'heads.text': 0.1})

@@ -27,6 +27,12 @@ def test_several_metrics_of_classes_do_not_share_a_folder():
     assert (first['out_dir'], second['out_dir'], third) == ('show/0', 'show/window', POSE)
 
 
+def test_metrics_of_texts_write_their_tables_themselves():
+    text = dict(type='TextRetrievalMetric', class_texts=dict(walk=['a person walks']))
+    assert add_outputs([text], dump='a.npz', show_dir='show') == [
+        dict(text, out_dir='show'), dict(type='DumpScores', out_file='a.npz')]
+
+
 def test_nothing_is_added_unless_asked_for():
     assert add_outputs([POSE, ACTION]) == [POSE, ACTION]
 

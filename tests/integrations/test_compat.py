@@ -4,6 +4,7 @@ import io
 import pickle
 import subprocess
 import sys
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,17 +18,19 @@ from mmengine.registry import MODELS
 from mmengine.runner import Runner
 
 from motionbert_mm.checkpoints.load import read_checkpoint
-from motionbert_mm.integrations import compat
+from motionbert_mm.integrations import compat, missing_modules
 from motionbert_mm.integrations.checkpoint_globals import refuses_history
 from motionbert_mm.integrations.missing_modules import HostPartMissing, StandInFinder, find_module, is_missing
 from tests.generated import ROOT, tool_environment
 
 REPAIRS = {repair.name: repair for repair in compat.REPAIRS}
 needs_refusal = pytest.mark.skipif(not refuses_history(), reason='this torch loads checkpoints of the Runner')
+SHIMS = ('MissingModules', 'Multimodal')
 # Takes the stand-ins of the test environment away, also from processes that a process starts.
 WITHOUT_SHIMS = '''
 import sys
-sys.meta_path[:] = [finder for finder in sys.meta_path if getattr(finder, '__name__', '') != 'MissingModules']
+sys.meta_path[:] = [finder for finder in sys.meta_path
+                    if getattr(finder, '__name__', '') not in ('MissingModules', 'Multimodal')]
 '''
 
 
@@ -160,6 +163,7 @@ def test_canvases_give_rgb_bytes(monkeypatch):
 # Modules that wheels lack.
 
 USE_EXT = 'import importlib\n_ext = importlib.import_module("mmcv._ext")\nassert hasattr(_ext, "nms")\n'
+USE_TIMM = 'from timm.models.layers import DropPath\n'
 HOST_FILES = {'mmcv/__init__.py': '', 'mmcv/ops.py': USE_EXT, 'mmaction/__init__.py': '',
               'mmaction/models/__init__.py': '', 'mmaction/models/localizers/__init__.py': 'from .drn.drn import DRN\n'}
 
@@ -176,7 +180,7 @@ def hosts(tmp_path, monkeypatch):
         (tmp_path / name).write_text(text)
     drop(lambda name: monkeypatch.delitem(sys.modules, name))
     monkeypatch.setattr(sys, 'meta_path', [finder for finder in sys.meta_path
-                                           if getattr(finder, '__name__', '') != 'MissingModules'])
+                                           if getattr(finder, '__name__', '') not in SHIMS])
     monkeypatch.syspath_prepend(str(tmp_path))
     yield tmp_path
     compat.undo_repairs()
@@ -211,6 +215,41 @@ def test_a_missing_part_imports_and_raises_where_it_is_used(hosts, name, module,
 def test_the_versions_of_compilers_are_text(hosts):
     compat.apply_repairs(only('mmcv_operators'))
     assert importlib.import_module('mmcv._ext').get_compiling_cuda_version() == 'mmcv has no compiled operators'
+
+
+def transformers_is_there(monkeypatch, timm, **names):
+    """Say that the package is found, with names in one of its modules; and whether timm is."""
+    modules = {'transformers': ModuleType('transformers'), 'transformers.modeling_utils': SimpleNamespace(**names)}
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    found = missing_modules.is_found
+    monkeypatch.setattr(missing_modules, 'is_found',
+                        lambda name: dict(transformers=True, timm=timm).get(name, found(name)))
+
+
+@pytest.mark.parametrize('timm', [False, True])
+def test_models_of_video_and_text_that_do_not_import_are_left_out(hosts, monkeypatch, timm):
+    transformers_is_there(monkeypatch, timm)
+    (hosts / 'mmaction' / 'models' / '__init__.py').write_text('from .multimodal import *\n')
+    (hosts / 'mmaction' / 'models' / 'multimodal').mkdir()
+    (hosts / 'mmaction' / 'models' / 'multimodal' / '__init__.py').write_text(USE_TIMM)
+    assert compat.apply_repairs(only('multimodal')) == ['multimodal'] and compat.apply_repairs(only('multimodal')) == []
+    importlib.import_module('mmaction.models')
+    with pytest.raises(HostPartMissing, match='multimodal.VindLUVQA is not installed and was used; run: .*timm'):
+        importlib.import_module('mmaction.models.multimodal').VindLUVQA()
+    compat.undo_repairs()
+    del sys.modules['mmaction.models']
+    with pytest.raises(ModuleNotFoundError, match=REPAIRS['multimodal'].symptom):
+        importlib.import_module('mmaction.models')
+
+
+def test_models_of_video_and_text_that_work_are_left_alone(hosts, monkeypatch):
+    (hosts / 'mmaction' / 'models' / 'multimodal').mkdir()
+    (hosts / 'mmaction' / 'models' / 'multimodal' / '__init__.py').touch()
+    transformers_is_there(monkeypatch, timm=True, apply_chunking_to_forward=print)
+    assert compat.apply_repairs(only('multimodal')) == []
+    monkeypatch.setattr(missing_modules, 'is_found', lambda name: False)
+    assert compat.apply_repairs(only('multimodal')) == []
 
 
 @pytest.mark.parametrize('name, path', [('drn', 'mmaction/models/localizers/drn/drn.py'),

@@ -34,6 +34,7 @@ BY_IMPORT = {
     'xtcocotools': ('mmpose.datasets', 'import xtcocotools.mask', '--no-binary xtcocotools'),
     'xtcocotools_abi': ('xtcocotools.mask', f'raise ValueError({ABI!r})', '--no-binary xtcocotools'),
     'undeclared': ('mmaction.datasets', NO_MODULE.format('munkres'), 'install munkres'),
+    'multimodal': ('mmaction.models', NO_MODULE.format('timm'), 'transformers==4.28.0'),
     'drn': ('mmaction.models.localizers', 'import mmaction.models.localizers.drn', 'mmaction2.git@v1.2.0'),
 }
 BY_VERSION = {
@@ -43,7 +44,8 @@ BY_VERSION = {
     'undeclared': (dict(six=None, importlib_metadata=None), {}, 'install six importlib_metadata'),
     'chumpy': (dict(chumpy='0.70'), {'chumpy': "ImportError: cannot import name 'bool' from 'numpy'"}, '-y chumpy'),
 }
-BY_REPAIR = {'mmcv_ext': ('mmcv_operators', 'MMCV_WITH_OPS=1'), 'drn': ('drn', 'mmaction2.git@v1.2.0'),
+BY_REPAIR = {'multimodal': ('multimodal', 'install timm'),
+             'mmcv_ext': ('mmcv_operators', 'MMCV_WITH_OPS=1'), 'drn': ('drn', 'mmaction2.git@v1.2.0'),
              'weights_only': ('checkpoints', 'HostRepairsHook'), 'numpy_names': ('numpy_names', 'HostRepairsHook'),
              'tostring_rgb': ('tostring_rgb', 'HostRepairsHook')}
 BY_ABSENCE = {'mmpose_absent': ('mmpose', 'install --no-deps mmdet==3.3.0 mmpose==1.3.2'),

@@ -29,6 +29,7 @@ from motionbert_mm.registry import METRICS, MODELS, TRANSFORMS, build, check_arg
 from motionbert_mm.structures.motion_sample import MotionSample
 from tests.generated import ROOT, TINY_MODEL, load_tool, make_motion
 from tests.h36m_files import write_mmpose
+from tests.minimal import TINY_TEXT
 from tests.parity.vectors import assert_identical
 
 CONFIGS = sorted(path for path in (ROOT / 'configs' / 'mmpose').glob('*.py'))
@@ -200,6 +201,23 @@ def test_the_dstformer_of_mmpose_gives_the_same_outputs_with_our_weights(use_fus
     expected = model.run_heads(model.extract_features(inputs[:, None]))['pose']
     torch.testing.assert_close(lifter(inputs, None, mode='tensor'), expected, rtol=0, atol=2e-5)
     compare(lifter, model, batch_of(make_config('dstformer-base', h36m, tmp_path)), 'image_space')
+
+
+def test_of_a_model_aligned_with_text_the_lifter_is_taken(h36m, tmp_path):
+    sizes = {key: value for key, value in TINY_MODEL['backbone'].items() if key != 'type'}
+    pose, text = TINY_MODEL['heads']['pose'], dict(type='TextAlignHead', source='token', text_encoder=TINY_TEXT)
+    model, checkpoint = motion_model(
+        backbone=dict(type='ActionPoseEncoder', gives_token=True, tap_layer=1, **sizes),
+        neck=dict(type='FeatureBranches', branches=dict(
+            frames=TINY_MODEL['neck'], token=dict(type='PosePooling', out_channels=12))),
+        heads=dict(pose=dict(pose, source='frames'), text=text))
+    lifter = to_lifter(checkpoint)
+    assert not [key for key in lifter['state_dict'] if 'text' in key or 'branches' in key]
+    host = HOST_MODELS.build(lifter_config(lifter['meta'][META_KEY]))
+    host.load_state_dict(lifter['state_dict'])
+    compare(host.eval(), model, batch_of(make_config('dstformer-base', h36m, tmp_path)), 'image_space')
+    with pytest.raises(ValueError, match="MMPose's DSTFormer is MotionBERT.*class_token"):
+        to_lifter(checkpoint, own=True)
 
 
 @pytest.mark.parametrize('own', [True, False])

@@ -13,11 +13,12 @@ MODELS.import_from_location()
 BATCH, FRAMES, JOINTS, CHANNELS = 3, 9, 17, 16
 # Axes (T', J') of the features of each backbone or neck, where they are not (T, J); by name where it gives several.
 LAYOUTS = {'JointsToFrame': (FRAMES, 1), 'PSTMOEncoder': (FRAMES, 1), 'MPMEncoder': (FRAMES, 1),
-           'RestoreFrames': (FRAMES, 1),
+           'RestoreFrames': (FRAMES, 1), 'PosePooling': (1, 1),
+           'FeatureBranches': dict(frames=(FRAMES, JOINTS), token=(1, 1)),
            'StridedReduction': dict(frames=(FRAMES, 1), centre=(1, 1))}
 # Necks and heads that read one token for every frame.
 READ_FRAMES = ('FramePoseHead', 'FrameToJoints', 'MaskedPoseHead', 'RefinedPoseHead', 'RestoreFrames',
-               'StridedReduction')
+               'StridedReduction', 'TextAlignHead')
 READ_CENTRE = ('RefinedPoseHead',)
 PERSONS = 2  # of the heads that read all persons of a sample at once
 
@@ -75,7 +76,8 @@ def test_features_keep_the_layout(name, inputs):
     features, layouts = named(module(inputs)), named(LAYOUTS.get(name, (FRAMES, JOINTS)))
     assert features.keys() == layouts.keys()
     for key, value in features.items():
-        assert value.shape == (BATCH, *layouts[key], module.out_channels)
+        channels = module.out_channels
+        assert value.shape == (BATCH, *layouts[key], channels[key] if isinstance(channels, dict) else channels)
         assert torch.isfinite(value).all() and value.std() > 1e-3
 
 
@@ -127,7 +129,8 @@ def targets():
     box = np.tile(np.float32([0, 0, 1000]), (BATCH, 1))
     norm = dict(target='root_relative', root=[0] * BATCH, scale=[1000.0] * BATCH, input_box=box,
                 rays=np.full((BATCH, 1, FRAMES, JOINTS, 2), 0.1), root_depth=np.full((BATCH, 1, FRAMES), 4000.0))
-    return MotionSample(metainfo=dict(sample_id=list('abc'), skeleton='h36m', norm=norm),
+    texts = dict(text=['a person walks', 'a walks', 'a person waves'], negatives=[['a person jumps']] * BATCH)
+    return MotionSample(metainfo=dict(sample_id=list('abc'), skeleton='h36m', norm=norm, **texts),
                         target_3d=example(1, FRAMES, JOINTS, 3), target_2d=example(1, FRAMES, JOINTS, 2),
                         weight_2d=torch.ones(BATCH, 1, FRAMES, JOINTS), label=torch.tensor([0, 1, 0]),
                         smpl_pose=example(1, FRAMES, 24, 3), smpl_betas=example(1, FRAMES, 10), **given())

@@ -16,7 +16,7 @@ BACKBONE = dict(dim_in='in_channels', dim_feat='dim', depth='depth', num_heads='
 
 
 def make_model(args: dict, **changes: object) -> nn.Module:
-    """Build the model that the official constructor arguments describe; ``changes`` are ours, for the backbone."""
+    """Build the model that the official constructor arguments describe; ``changes`` are ours, of the backbone."""
     return _build(args, dict(pose=dict(type='PoseLiftHead', out_channels=args['dim_out'])), **changes)
 
 
@@ -49,7 +49,7 @@ def _build(args: dict, heads: dict, **changes: object) -> nn.Module:
     if unknown:
         raise KeyError(f'no counterpart is known for the official options {sorted(unknown)}')
     backbone = {ours: args[name] for name, ours in BACKBONE.items() if name in args}
-    return build(MODELS, dict(type='MotionModel', backbone=dict(type='DSTformer', **{**backbone, **changes}),
+    return build(MODELS, dict(type='MotionModel', backbone={'type': 'DSTformer', **backbone, **changes},
                               neck=dict(type='RepresentationLayer', out_channels=args['dim_rep']), heads=heads))
 
 

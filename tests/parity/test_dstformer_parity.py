@@ -43,6 +43,17 @@ def test_output_and_representation(name):
         assert_near(representation, vector.outputs['rep'])
 
 
+@pytest.mark.parametrize('name', VECTORS)
+def test_the_encoder_of_actionpose_without_its_token(name):
+    vector, model = load(name, type='ActionPoseEncoder', class_token=False)
+    assert type(model.backbone).__name__ == 'ActionPoseEncoder'
+    with torch.no_grad():
+        output, representation = run(model, torch.from_numpy(vector.inputs['x']))
+        plain = load(name)[1](torch.from_numpy(vector.inputs['x'])[:, None])
+    assert_near(output, vector.outputs['y'])
+    assert torch.equal(representation, plain)
+
+
 @pytest.mark.parametrize('name', having('in/x_t1'))
 def test_one_frame(name):
     vector, model = load(name)

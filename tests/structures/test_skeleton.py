@@ -75,6 +75,22 @@ def test_groups_join_parts_and_are_mirrored(name):
 
 
 @pytest.mark.parametrize('name', ALL)
+def test_regions_are_mirrored_and_make_the_body(name):
+    skeleton = get_skeleton(name)
+    regions = {region: set(joints) for region, joints in skeleton.regions.items()}
+    assert all({skeleton.flip_indices[joint] for joint in joints} == joints for joints in regions.values())
+    assert regions['upper_body'] ^ regions['lower_body'] == set(range(skeleton.num_joints))
+    assert regions['lower_body'] == regions['hips'] | regions['legs'] and not regions['hips'] & regions['legs']
+    assert regions['head'] | regions['arms'] <= regions['upper_body']
+
+
+def test_regions_of_human36m():
+    assert get_skeleton('h36m').regions == {
+        'upper_body': tuple(range(7, 17)), 'lower_body': tuple(range(7)), 'head': (9, 10),
+        'arms': tuple(range(11, 17)), 'legs': (2, 3, 5, 6), 'hips': (0, 1, 4)}
+
+
+@pytest.mark.parametrize('name', ALL)
 def test_every_skeleton_has_all_limb_joints(name):
     assert set(LIMB_JOINTS) <= set(get_skeleton(name).joints)
 

@@ -10,9 +10,13 @@ from PIL import Image
 from motionbert_mm.datasets.loading import collate_batch
 from motionbert_mm.registry import DATASETS, MODELS, build
 from tests.generated import NUM_FRAMES, TINY_MODEL, load_tool, write_config
+from tests.text_files import MODEL as TEXT_MODEL
 
 tsne = load_tool('analysis_tools/tsne.py')
 EMBED = dict(_delete_=True, embed=dict(type='EmbeddingHead', out_channels=8))
+TEXT = {'model.backbone': dict(_delete_=True, **TEXT_MODEL['backbone']),
+        'model.neck': dict(_delete_=True, **TEXT_MODEL['neck']),
+        'test_dataloader.dataset.pipeline': [dict(type='NormalizeCoords'), dict(type='PackInputs', fields=['label'])]}
 ACTION = dict(_delete_=True, action=dict(type='ActionHead', num_classes=2, hidden_channels=12))
 PIPELINE = [dict(type='NormalizeCoords', target=None), dict(type='PackInputs', fields=['label'])]
 
@@ -99,6 +103,47 @@ def test_features_of_an_action_head_are_its_hidden_layer(tiny_store, tmp_path):
 def test_an_action_model_is_drawn_by_its_pooled_features(tiny_store, tmp_path, capsys):
     call(make_run(tmp_path, tiny_store, ACTION), tmp_path / 'a.png')
     assert 'pooled features of 8 clips' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('flip_test', [False, True])
+def test_embeddings_of_a_text_model_are_those_of_its_token(tiny_store, tmp_path, capsys, flip_test):
+    run = make_run(tmp_path, tiny_store, dict(_delete_=True, **TEXT_MODEL['heads']), **TEXT,
+                   **{'model.flip_test': flip_test})
+    found, model, batch = features(run, 'head')
+    with torch.no_grad():
+        token = model.extract_features(batch['inputs'])['token'][:, 0, 0]  # one person: (B, D)
+    for name, vector in zip(batch['data_samples'].metainfo['sample_id'], torch.nn.functional.normalize(token).numpy()):
+        np.testing.assert_allclose(found[name], vector, atol=1e-6)
+    call(run, tmp_path / 'a.png')
+    assert 'embeddings of 8 clips' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('heads, changes', [(TINY_MODEL['heads'], {}), (TEXT_MODEL['heads'], TEXT)])
+def test_any_model_is_drawn_by_the_average_of_its_frames(tiny_store, tmp_path, capsys, heads, changes):
+    run = make_run(tmp_path, tiny_store, dict(_delete_=True, **heads), **changes)
+    found, model, batch = features(run, 'average')
+    with torch.no_grad():
+        frames = model.extract_features(batch['inputs'])
+    frames = frames['frames'] if changes else frames
+    for name, vector in zip(batch['data_samples'].metainfo['sample_id'], frames.mean(dim=(1, 2)).numpy()):
+        np.testing.assert_allclose(found[name], vector, atol=1e-6)
+    call(run, tmp_path / 'a.png', '--features', 'average', '--neighbours', '3')
+    assert 'averaged features: 3-NN accuracy ' in capsys.readouterr().out
+
+
+def test_how_well_classes_are_told_apart_is_measured():
+    # By cosine: two classes of three, in directions 0 and 90; the last clip of the second lies among the first.
+    angles = np.radians([0, 2, 4, 90, 93, 1])
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1) * np.array([1, 5, 9, 2, 1, 4])[:, None]
+    labels = np.array([0, 0, 0, 1, 1, 1])
+    accuracy, silhouette = tsne.tell_apart(vectors, labels, 1)
+    assert accuracy == pytest.approx(100 * 3 / 6)  # 0 and 2 degrees are nearest to the strange one, it to one of them
+    assert tsne.tell_apart(vectors, labels, 3)[0] == pytest.approx(100 * 3 / 6)
+    clean, silhouette_clean = tsne.tell_apart(vectors[:5], labels[:5], 1)
+    assert clean == 100 and silhouette_clean > 0.9 > silhouette
+    for wrong, neighbours in ((labels, 6), (labels, 0), (np.zeros(6, int), 1), (np.arange(6), 1)):
+        with pytest.raises(ValueError, match='expected at least one neighbour'):
+            tsne.tell_apart(vectors, wrong, neighbours)
 
 
 def test_groups_that_are_far_apart_stay_apart():

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from motionbert_mm.datasets.synthetic import ACTIONS, write_store
+from motionbert_mm.datasets.synthetic import ACTIONS, PHRASINGS, write_store
 
 
 def main() -> None:
@@ -23,10 +23,12 @@ def main() -> None:
     parser.add_argument('--split', choices=['train', 'val'], default='train',
                         help='the splits share neither people nor motions (default: train)')
     parser.add_argument('--seed', type=int, default=0, help='another seed gives other people and motions (default: 0)')
+    parser.add_argument('--phrasings', choices=PHRASINGS[1:],
+                        help='sentences to use; the two sets have none in common (default: all)')
     args = parser.parse_args()
     try:
         write_store(args.out_dir, num_clips=args.clips, num_frames=args.frames, fps=args.fps, seed=args.seed,
-                    split=args.split, show_progress=True)
+                    split=args.split, phrasings=args.phrasings, show_progress=True)
     except (ValueError, OSError) as error:
         sys.exit(str(error))
     print(f'{args.out_dir}: {args.clips} clips of {args.frames} frames at {args.fps:g} fps, each seen by 4 cameras')

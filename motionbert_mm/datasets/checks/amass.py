@@ -9,18 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from motionbert_mm.datasets.amass import RATE_FIXES, RATE_KEYS, SUFFIXES, find_sequences, read_sequence
+from motionbert_mm.datasets.amass import PARTS, RATE_FIXES, RATE_KEYS, SUFFIXES, find_sequences, read_sequence
 from motionbert_mm.datasets.checks.report import Progress, Report
 from motionbert_mm.io.body_files import BODY_KINDS
 from motionbert_mm.io.plain_files import read_npz
 
-# Folders that the archives unpack to, with their names in the SMPL-X release. Source: listings of mirrors of the
-# download page; VIBE, lib/data_utils/amass_utils.py.
-PARTS = {'ACCAD': '', 'BMLhandball': '', 'BMLmovi': '', 'BioMotionLab_NTroje': 'BMLrub', 'CMU': '',
-         'DFaust_67': 'DFaust', 'DanceDB': '', 'EKUT': '', 'Eyes_Japan_Dataset': 'EyesJapanDataset', 'GRAB': '',
-         'HUMAN4D': '', 'HumanEva': '', 'KIT': '', 'MPI_HDM05': 'HDM05', 'MPI_Limits': 'PosePrior',
-         'MPI_mosh': 'MoSh', 'SFU': '', 'SOMA': '', 'SSM_synced': 'SSM', 'TCD_handMocap': 'TCDHands',
-         'TotalCapture': '', 'Transitions_mocap': 'Transitions'}
 RATES = (20.0, 500.0)  # frames per second; known ones run from 59 to 250
 SAMPLE = 50
 DOWNLOAD = 'https://amass.is.tue.mpg.de/download.php'

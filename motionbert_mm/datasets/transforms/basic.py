@@ -11,6 +11,7 @@ from typing import Optional
 
 import numpy as np
 
+from motionbert_mm.datasets.texts import mirror_text
 from motionbert_mm.geometry.coords import crop_scale, root_relative, screen_box, screen_to_unit
 from motionbert_mm.geometry.rotation import mirror_axis_angle
 from motionbert_mm.geometry.targets import TARGETS, UNIT_MM, encode_target
@@ -67,7 +68,7 @@ class ConvertSkeleton:
 
 @TRANSFORMS.register_module()
 class RandomFlip:
-    """Mirror whole samples left to right, in the image and in the camera frame.
+    """Mirror whole samples left to right, in the image, in the camera frame and in the words that describe them.
 
     Stands before ``NormalizeCoords``. Without an image size the mirror is the left edge of the image, which
     ``NormalizeCoords(inputs='crop_scale')``, the only rule for such data, does not see.
@@ -83,7 +84,8 @@ class RandomFlip:
         """Return ``results`` with some samples mirrored.
 
         A point x pixels from the left comes to lie x pixels from the right; a point in the camera frame
-        changes the sign of its x; the principal point moves along. Swapped are joints and their confidence.
+        changes the sign of its x; the principal point moves along. Swapped are joints and their confidence, and left
+        and right in texts.
         """
         chosen = np.flatnonzero(rng.random(len(results['visible'])) < self.prob)
         swap = list(get_skeleton(results['skeleton']).flip_indices)
@@ -108,6 +110,11 @@ class RandomFlip:
         if 'intrinsics' in results:
             flipped['intrinsics'] = results['intrinsics'].copy()
             flipped['intrinsics'][chosen, 2] = width - results['intrinsics'][chosen, 2]
+        for name in ('text', 'negatives', 'positives'):
+            if name in results:
+                flipped[name] = list(results[name])
+                for sample in chosen:
+                    flipped[name][sample] = mirror_text(results[name][sample])
         return flipped
 
 
@@ -247,12 +254,15 @@ class Take3DInputs:
 class PackInputs:
     """End a pipeline: keep the inputs, the named fields and the metainfo.
 
+    Frames that ``window=dict(kind='crop', ...)`` padded are hidden by the ``mask``: the network is given zeros.
+
     Args:
         fields: fields of ``MotionSample`` that losses, metrics or pictures read.
     """
 
     METAINFO = ('sample_id', 'subject', 'action', 'activity', 'camera_id', 'image_size', 'intrinsics', 'fps',
-                'frame_ids', 'skeleton', 'text', 'norm')
+                'frame_ids', 'skeleton', 'text', 'text_id', 'negatives', 'positives', 'categories', 'sequence',
+                'seconds', 'norm')
 
     def __init__(self, *, fields: Sequence[str] = ('target_3d',)) -> None:
         self.fields = tuple(fields)
@@ -263,10 +273,20 @@ class PackInputs:
         # A mask that hides nothing would only cost time in every loss.
         if 'visible' in results and not results['visible'].all():
             fields['visible'] = results['visible']
-        if 'mask' in results and results['mask'].any():
-            fields['mask'] = results['mask']
+        mask = hide_padding(results)
+        if mask is not None and mask.any():
+            fields['mask'] = mask
         return dict(inputs=results['inputs'], fields=fields,
                     metainfo={name: results[name] for name in self.METAINFO if name in results})
+
+
+def hide_padding(results: dict) -> Optional[np.ndarray]:
+    """Return the mask (B, M, T, J) of a batch with frames beyond the ends of clips hidden where windows ask for it."""
+    mask = results.get('mask')
+    if 'is_inside' not in results:
+        return mask
+    padding = np.broadcast_to(~results['is_inside'][:, None, :, None], results['inputs'].shape[:-1])
+    return padding if mask is None else padding | mask
 
 
 def _with_confidence(points: np.ndarray, confidence: np.ndarray) -> np.ndarray:

@@ -50,7 +50,7 @@ class SampleJointGroups:
         if not groups:
             raise ValueError('SampleJointGroups.groups is empty; name at least one number or group of joints')
         self.groups = tuple(_checked(group) for group in groups)
-        self.num_frames = None if num_frames is None else _checked_range(num_frames)
+        self.num_frames = None if num_frames is None else checked_range(num_frames, 'SampleJointGroups')
 
     def __call__(self, results: dict, rng: np.random.Generator) -> dict:
         """Return ``results`` with ``mask``."""
@@ -60,7 +60,7 @@ class SampleJointGroups:
             mask = np.broadcast_to(mask, shape).copy()
         else:
             frames = self._draw_frames(shape[:3], rng)
-            mask = mask & _with_copies(frames, results['frame_ids'])[..., None]
+            mask = mask & with_copies(frames, results['frame_ids'])[..., None]
         return dict(results, mask=mask | results['mask'] if 'mask' in results else mask)
 
     def _draw_joints(self, shape: tuple, skeleton: Skeleton, rng: np.random.Generator) -> np.ndarray:
@@ -108,7 +108,7 @@ def _find(group: str, skeleton: Skeleton) -> list[int]:
     return list(skeleton.groups[group])
 
 
-def _with_copies(hidden: np.ndarray, frame_ids: np.ndarray) -> np.ndarray:
+def with_copies(hidden: np.ndarray, frame_ids: np.ndarray) -> np.ndarray:
     """Hide in (B, M, T) all rows that show the source frame (B, T) of a hidden one."""
     if (np.diff(frame_ids, axis=1) != 0).all():
         return hidden
@@ -130,10 +130,9 @@ def _checked(group: Group) -> Group:
                     f'names, got {group!r}')
 
 
-def _checked_range(num_frames: Union[int, Sequence[int]]) -> tuple[int, int]:
-    """Return the least and the greatest number of frames."""
+def checked_range(num_frames: Union[int, Sequence[int]], name: str) -> tuple[int, int]:
+    """Return the least and the greatest number of frames; ``name`` of the transform is for the message."""
     pair = (num_frames, num_frames) if isinstance(num_frames, int) else tuple(num_frames)
     if len(pair) != 2 or not all(type(number) is int for number in pair) or not 1 <= pair[0] <= pair[1]:
-        raise ValueError('SampleJointGroups.num_frames is a number of frames, at least 1, or (least, most), got '
-                         f'{num_frames!r}')
+        raise ValueError(f'{name}.num_frames is a number of frames, at least 1, or (least, most), got {num_frames!r}')
     return pair

@@ -10,7 +10,7 @@ from motionbert_mm.datasets.transforms.basic import SMPL_POSES
 from motionbert_mm.geometry.coords import root_relative
 from motionbert_mm.geometry.rotation import axis_angle_to_matrix, matrix_to_axis_angle
 from motionbert_mm.registry import TRANSFORMS
-from motionbert_mm.structures.skeleton import get_skeleton
+from motionbert_mm.structures.skeleton import Skeleton, get_skeleton
 
 # Degrees that a person is turned by.
 NAMED_VIEWS = {'front': 0.0, 'side': 90.0, 'back': 180.0}
@@ -29,25 +29,30 @@ class OrthographicView:
 
     Differs from official in what it offers beyond the one fixed view, 'front': turned by an angle, a whole sample
     (``keypoints_3d`` and the root of ``smpl_pose`` too) rotates about the vertical through the root of its first person
-    in the first frame, so that the person stays at its place in the image.
+    in the first frame, so that the person stays at its place in the image. Without ``facing``, views are those of the
+    store: in motion capture, people head anywhere, and 'front' is no side of theirs.
 
     Args:
         scale: normalised units (half image widths) per metre. Official: MotionBERT tools/convert_amass.py.
         image_size: (width, height) of the virtual image in pixels.
         views: one is drawn for each sample: 'front', 'side', 'back', or a pair (low, high) of degrees between which an
             angle is drawn. Positive angles turn +x (right in the image) away from the viewer, to +z.
+        facing: turn each sample first so that its first person faces the viewer in the first frame, as the line of the
+            hips tells; then 'front' shows the front and 'side' somebody who heads to the right, or, mirrored by a
+            later ``RandomFlip``, to the left.
 
     Raises:
         ValueError: no or unknown views, or sizes that are not positive; when called, no ``keypoints_3d``.
     """
 
     def __init__(self, *, scale: float = 0.298, image_size: Sequence[float] = (1000, 1000),
-                 views: Sequence[Union[str, Sequence[float]]] = ('front',)) -> None:
+                 views: Sequence[Union[str, Sequence[float]]] = ('front',), facing: bool = False) -> None:
         if scale <= 0 or len(image_size) != 2 or min(image_size) <= 0:
             raise ValueError(f'OrthographicView got scale={scale} and image_size={tuple(image_size)}; expected a '
                              'positive scale and a positive (width, height)')
         self.image_size = np.array(image_size, np.float32)
         self.pixels_per_mm = scale * self.image_size[0] / 2 / MM_PER_METRE
+        self.facing = facing
         self.ranges = np.array([_angle_range(view) for view in views]).reshape(-1, 2)  # (V, 2) degrees
         if not len(self.ranges):
             raise ValueError("OrthographicView got no views; expected e.g. views=('front',)")
@@ -57,9 +62,13 @@ class OrthographicView:
         if 'keypoints_3d' not in results:
             raise ValueError(f"sample {results['sample_id'][0]!r} has no keypoints_3d to look at; set targets="
                              "('keypoints_3d',) of the data set")
-        root = get_skeleton(results['skeleton']).root
+        skeleton = get_skeleton(results['skeleton'])
+        root = skeleton.root
         low, high = self.ranges[rng.integers(len(self.ranges), size=len(results['keypoints_3d']))].T
-        viewed = _turn(results, np.radians(rng.uniform(low, high)), root)
+        angles = np.radians(rng.uniform(low, high))
+        if self.facing:
+            angles = angles + _angle_to_viewer(results['keypoints_3d'][:, 0, 0], skeleton)
+        viewed = _turn(results, angles, root)
         points = viewed['keypoints_3d']
         is_there = points.any(axis=(2, 3, 4))[:, :, None, None]  # (B, M, 1, 1)
         place = points[..., :2] * self.pixels_per_mm + self.image_size / 2
@@ -82,6 +91,12 @@ def _angle_range(view: Union[str, Sequence[float]]) -> tuple[float, float]:
         raise ValueError(f'OrthographicView got the view {view!r}; expected one of {", ".join(NAMED_VIEWS)} or a pair '
                          '(low, high) of degrees')
     return float(view[0]), float(view[1])
+
+
+def _angle_to_viewer(points: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+    """Return the angle (B,) in radians that turns poses (B, J, 3) to face the viewer: hips from left in +x to right."""
+    hips = points[:, skeleton.index('left_hip')] - points[:, skeleton.index('right_hip')]
+    return -np.arctan2(hips[:, 2], hips[:, 0])
 
 
 def _turn(results: dict, angles: np.ndarray, root: int) -> dict:

@@ -6,9 +6,11 @@ from typing import Any
 
 from mmengine.hooks import Hook
 from mmengine.logging import HistoryBuffer, MMLogger
+from torch import nn
 
 from motionbert_mm.checkpoints.load import DATA_FACTS, META_KEY, choose_steps, compare_states, match_report
 from motionbert_mm.checkpoints.plain import to_plain
+from motionbert_mm.checkpoints.transfer import fit_branches
 from motionbert_mm.datasets.base import change_steps
 from motionbert_mm.registry import HOOKS
 
@@ -20,7 +22,8 @@ class PlainCheckpointHook(Hook):
     MMEngine stores its log history as ``HistoryBuffer`` objects, which torch >= 2.6 refuses to load, so that
     its Runner cannot resume from its own file. This hook stores their content as tensors and restores the
     objects after loading. It also notes the model, the test pipeline, the skeleton, and classes and windows of the
-    training data under ``meta['motionbert_mm']``, so that inference needs no config file.
+    training data under ``meta['motionbert_mm']``, so that inference needs no config file; parts of a model with
+    ``own_config``, which stands for files that they read, have that in their place.
 
     MMEngine loads what fits and only logs what does not. This hook refuses to resume a run with another
     architecture, and to start from a file of which nothing fits; of what else fits in part, as pretrained weights do
@@ -31,7 +34,9 @@ class PlainCheckpointHook(Hook):
 
     def before_save_checkpoint(self, runner: Any, checkpoint: dict) -> None:
         """Replace objects by plain data and add the description of the model."""
-        checkpoint['meta'][META_KEY] = {**describe_config(runner.cfg.to_dict()), **_data_facts(runner)}
+        description = describe_config(runner.cfg.to_dict())
+        _include_files(description['model'], getattr(runner.model, 'module', runner.model))
+        checkpoint['meta'][META_KEY] = {**description, **_data_facts(runner)}
         if 'param_schedulers' in checkpoint:
             checkpoint['param_schedulers'] = _without_functions(checkpoint['param_schedulers'])
         for key in ('meta', 'message_hub', 'param_schedulers'):
@@ -44,6 +49,9 @@ class PlainCheckpointHook(Hook):
         Raises:
             ValueError: the checkpoint is of another model.
         """
+        if not runner._resume and 'state_dict' in checkpoint:
+            model = getattr(runner.model, 'module', runner.model)
+            checkpoint['state_dict'] = fit_branches(checkpoint['state_dict'], model.state_dict())
         _check_architecture(runner, checkpoint.get('state_dict', checkpoint))
         scalars = checkpoint.get('message_hub', {}).get('log_scalars', {})
         for name, value in scalars.items():
@@ -71,6 +79,17 @@ def describe_config(config: dict) -> dict:
     training = (config.get('train_dataloader') or {}).get('dataset', {})
     return dict(model=config['model'], window=dataset.get('window', {}), pipeline=_steps(dataset),
                 trained_mask=choose_steps(all_steps(training), 'mask'))
+
+
+def _include_files(config: dict, model: nn.Module) -> None:
+    """Put what parts of a model have read from files, as the vocabulary of texts, into their places in its config."""
+    for name, part in model.named_modules():
+        if hasattr(part, 'own_config'):
+            place = config
+            *parents, last = name.split('.')
+            for parent in parents:
+                place = place[parent]
+            place[last] = part.own_config
 
 
 def _data_facts(runner: Any) -> dict:

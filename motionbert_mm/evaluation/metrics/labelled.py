@@ -184,5 +184,19 @@ def join_clips(windows: Sequence[LabelledWindow], field: str, *, per: str = 'cli
     labels = np.array([window.label for window in windows], np.int64)
     if per == 'window':
         return LabelledClips(names, vectors, labels, np.ones(len(names), np.int64))
+    clips, means, starts, counts = average_by_name(names, vectors)
+    return LabelledClips(clips, means, labels[starts], counts)
+
+
+def average_by_name(names: np.ndarray, vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Average the vectors (W, D) that have one name.
+
+    Args:
+        names: (W,) in order.
+        vectors: (W, D).
+
+    Returns:
+        The N names, means (N, D), and of each name the first row and the number of rows.
+    """
     clips, starts, counts = np.unique(names, return_index=True, return_counts=True)
-    return LabelledClips(clips, np.add.reduceat(vectors, starts) / counts[:, None], labels[starts], counts)
+    return clips, np.add.reduceat(vectors, starts) / counts[:, None], starts, counts

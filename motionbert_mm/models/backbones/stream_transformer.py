@@ -85,12 +85,20 @@ class StreamTransformer(BaseModule):
         Raises:
             ValueError: another number of joints or channels, or more frames than ``max_frames``.
         """
+        features = self.embed_inputs(inputs)
+        for stage in range(self.depth):
+            features = self.run_stage(stage, features)
+        return self.norm(features)
+
+    def embed_inputs(self, inputs: Tensor) -> Tensor:
+        """Embed inputs (N, T, J, C_in) with joint and frame -> (N, T, J, D)."""
         check_inputs(self, inputs)
         features = self.embed(inputs) + self.joint_embed + self.frame_embed[:, :inputs.shape[1]]
-        features = self.embed_drop(features)  # (N, T, J, D)
-        for stage in range(self.depth):
-            features = self.fuse(stage, *(self._run(name, stage, features) for name in self.streams))
-        return self.norm(features)
+        return self.embed_drop(features)
+
+    def run_stage(self, stage: int, features: Tensor) -> Tensor:
+        """Run the streams of a stage on (N, T, J, D) and fuse them."""
+        return self.fuse(stage, *(self._run(name, stage, features) for name in self.streams))
 
     def fuse(self, stage: int, *streams: Tensor) -> Tensor:
         """Make one of the streams (N, T, J, D) of a stage; here there is only one."""
@@ -101,5 +109,9 @@ class StreamTransformer(BaseModule):
         """Apply one stage of a stream."""
         layers = getattr(self, name)[stage]
         for kind in self.streams[name]:
-            features = LAYERS[kind][1](layers[kind], features)
+            features = self.apply_layer(kind, layers[kind], features)
         return features
+
+    def apply_layer(self, kind: str, layer: nn.Module, features: Tensor) -> Tensor:
+        """Apply a layer of a kind to (N, T, J, D)."""
+        return LAYERS[kind][1](layer, features)

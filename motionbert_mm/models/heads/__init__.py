@@ -7,6 +7,7 @@ from motionbert_mm.models.heads.mesh import MeshHead
 from motionbert_mm.models.heads.mesh_refine import MeshRefineHead
 from motionbert_mm.models.heads.pose_lift import PoseLiftHead
 from motionbert_mm.models.heads.refined_pose import RefinedPoseHead
+from motionbert_mm.models.heads.text import TextAlignHead
 
-__all__ = ['ActionHead', 'EmbeddingHead', 'FramePoseHead', 'MaskedPoseHead', 'MeshHead', 'MeshRefineHead',
-           'MotionHead', 'PoseLiftHead', 'RefinedPoseHead']
+__all__ = ['ActionHead', 'EmbeddingHead', 'FramePoseHead', 'MaskedPoseHead', 'MeshHead', 'MeshRefineHead', 'MotionHead',
+           'PoseLiftHead', 'RefinedPoseHead', 'TextAlignHead']

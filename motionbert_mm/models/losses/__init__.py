@@ -1,5 +1,6 @@
 """Losses; every class takes ``weight`` and knows the name under which it is logged."""
 from motionbert_mm.models.losses.action import CrossEntropyLoss, SupConLoss
+from motionbert_mm.models.losses.alignment import AlignmentLoss
 from motionbert_mm.models.losses.keypoint import (
     AngleLoss,
     AngleVelocityLoss,
@@ -14,6 +15,6 @@ from motionbert_mm.models.losses.keypoint import (
 )
 from motionbert_mm.models.losses.mesh import SMPLAxisAngleLoss, SMPLNormLoss, SMPLPoseLoss, SMPLShapeLoss
 
-__all__ = ['AngleLoss', 'AngleVelocityLoss', 'CoordinateL1Loss', 'CrossEntropyLoss', 'KeypointLoss', 'LimbLengthLoss',
-           'LimbVarianceLoss', 'MPJPELoss', 'NMPJPELoss', 'SMPLAxisAngleLoss', 'SMPLNormLoss', 'SMPLPoseLoss',
-           'SMPLShapeLoss', 'SupConLoss', 'VelocityLoss', 'Weighted2DLoss']
+__all__ = ['AlignmentLoss', 'AngleLoss', 'AngleVelocityLoss', 'CoordinateL1Loss', 'CrossEntropyLoss', 'KeypointLoss',
+           'LimbLengthLoss', 'LimbVarianceLoss', 'MPJPELoss', 'NMPJPELoss', 'SMPLAxisAngleLoss', 'SMPLNormLoss',
+           'SMPLPoseLoss', 'SMPLShapeLoss', 'SupConLoss', 'VelocityLoss', 'Weighted2DLoss']

@@ -1,0 +1,13 @@
+# For runs of minutes on one or two CPU cores; not a published size. The words are those of the synthetic training texts:
+#   python tools/train_vocabulary.py data/SYNTHETIC_STORE --out data/synthetic_words.txt
+_base_ = './actionpose.py'
+model = dict(
+    backbone=dict(max_frames=27, dim=64, depth=2, num_heads=2, tap_layer=1),
+    neck=dict(branches=dict(frames=dict(out_channels=64), token=dict(out_channels=64))),
+    heads=dict(text=dict(text_encoder=dict(
+        _delete_=True,
+        vocab_file='data/synthetic_words.txt',
+        bert=dict(hidden_size=64, num_attention_heads=4, intermediate_size=128),
+        # From scratch [CLS] is nearly the same for all texts at first.
+        average_tokens=True))),
+)
