@@ -2,12 +2,13 @@
 
 A lifter writes numbers, a picture strip and an animation of one person; a mesh model SMPL parameters, the meshes and
 the same pictures. An action model writes segments of one class each, the scores of every frame and an animation, for
-everybody in the file.
+everybody in the file. A model that was aligned with text scores sentences (--texts).
 
 Examples:
     tools/infer.py work_dirs/lifter/best.pth alphapose.json --skeleton halpe26 --image-size 1920 1080 --out out
     tools/infer.py work_dirs/mesh/best.pth alphapose.json --image-size 1920 1080 --mesh-format obj --out out
     tools/infer.py work_dirs/actions/best.pth alphapose.json --image-size 1920 1080 --fps 25 --out out
+    tools/infer.py work_dirs/text/best.pth alphapose.json --image-size 1920 1080 --texts 'a person waves' --out out
 """
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from motionbert_mm.apis import ActionLabeller, Lifter, LiftResult, MeshRecoverer
+from motionbert_mm.apis import ActionLabeller, Lifter, LiftResult, MeshRecoverer, TextScorer
 from motionbert_mm.apis.label_output import (
     Clock,
     LabelledTracks,
@@ -33,6 +34,7 @@ from motionbert_mm.apis.labelling import find_head
 from motionbert_mm.apis.lift_output import Output, write_motion
 from motionbert_mm.apis.mesh_output import FORMATS, MAX_MESHES, choose_frames, write_bodies
 from motionbert_mm.apis.missing import WAYS, describe_filled
+from motionbert_mm.apis.text_output import text_lines, write_text_scores
 from motionbert_mm.checkpoints.load import load_model
 from motionbert_mm.engine.command_line import check_device
 from motionbert_mm.io import KeypointTrack, read_keypoints
@@ -81,6 +83,9 @@ def parse_args() -> argparse.Namespace:
     add_lifting_options(parser.add_argument_group('lifting and mesh recovery'))
     add_mesh_options(parser.add_argument_group('mesh recovery'))
     add_labelling_options(parser.add_argument_group('labelling of actions'))
+    parser.add_argument_group('texts').add_argument(
+        '--texts', nargs='+', metavar='TEXT',
+        help='score these sentences, with a model that was aligned with text; without the option it lifts')
     return parser.parse_args()
 
 
@@ -174,7 +179,10 @@ def run(args: argparse.Namespace) -> None:
     """Do what the model of the checkpoint can do."""
     check_args(args)
     model, info = load_model(args.checkpoint, args.device, body_model=args.body_model)
-    if find_head(model, ActionHead) is not None:
+    if args.texts is not None:
+        refuse_options(args, (*MESH_ONLY, *LABELLING_ONLY), 'a text model')
+        run_texts(args, TextScorer.from_model(model, info, source=str(args.checkpoint), dilation=args.dilation))
+    elif find_head(model, ActionHead) is not None:
         refuse_options(args, (*LIFTING_ONLY, *MESH_ONLY), 'an action model')
         run_labelling(args, ActionLabeller.from_model(model, info, source=str(args.checkpoint),
                                                       window_seconds=args.window_seconds))
@@ -189,6 +197,19 @@ def run(args: argparse.Namespace) -> None:
     else:
         refuse_options(args, (*LABELLING_ONLY, *MESH_ONLY), 'a lifter')
         run_lifting(args, Lifter.from_model(model, info, source=str(args.checkpoint), dilation=args.dilation))
+
+
+def run_texts(args: argparse.Namespace, scorer: TextScorer) -> None:
+    """Read, score, write, report."""
+    track = read_track(args)
+    batch_size = {} if args.batch_size is None else dict(batch_size=args.batch_size)
+    result = scorer.score(track.keypoints, track.confidence, texts=args.texts, skeleton=track.skeleton,
+                          image_size=args.image_size, fps=args.fps, missing=args.missing or 'auto',
+                          progress=_bar('scoring'), **batch_size)
+    path = args.out / f'{args.keypoints.absolute().stem}_texts.json'
+    write_text_scores(path, track, result, fps=args.fps)
+    notes = (f'note: {note}' for note in result.notes)
+    print(*notes, *text_lines(track, result, fps=args.fps), f'wrote {path}', sep='\n')
 
 
 def read_track(args: argparse.Namespace) -> KeypointTrack:

@@ -1,5 +1,5 @@
 # BABEL's labels on motions of AMASS at 30 fps, seen from the front and the side.
-#   python tools/dataset_converters/amass.py AMASS data/amass-30fps --fps 30 --smplh SMPLH --regressor J_regressor_h36m.npy
+#   python tools/dataset_converters/amass.py AMASS data/amass-30fps --fps 30 --smplh SMPLH --regressor REGRESSOR.npy
 #   python tools/dataset_converters/babel.py babel_v1.0_release data/amass-30fps data/babel
 # Published: 243 frames, batches of 16, 16 wrong texts, masks 0.5 / 0.25 / 0.25, noise.
 collate_fn = dict(type='motionbert_mm.collate_batch')
