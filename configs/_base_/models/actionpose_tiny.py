@@ -1,5 +1,6 @@
-# For runs of minutes on one or two CPU cores; not a published size. The words are those of the training texts:
-#   python tools/dataset_converters/synthetic.py ...  python tools/train_vocabulary.py STORE --out data/synthetic_words.txt
+# For runs of minutes on one or two CPU cores; not a published size. The words are those of synthetic training texts:
+#   python tools/dataset_converters/synthetic.py data/synthetic-texts --phrasings train
+#   python tools/train_vocabulary.py data/synthetic-texts --out data/synthetic_words.txt
 _base_ = './actionpose.py'
 model = dict(
     backbone=dict(max_frames=27, dim=64, depth=2, num_heads=2, tap_layer=1),
