@@ -6,7 +6,7 @@ import importlib.util
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -163,4 +163,12 @@ def make_config(store: Path, **changes: Any) -> Config:
 def write_config(path: Path, store: Path, **changes: Any) -> Path:
     """Write ``make_config`` to a file and return its path."""
     make_config(store, **changes).dump(path)
+    return path
+
+
+def change_config(path: Path, source: Path, changes: Mapping[str, Any]) -> Path:
+    """Write a config of this package with some dotted keys changed, and return its path."""
+    config = Config.fromfile(source)
+    config.merge_from_dict(dict(changes))
+    config.dump(path)
     return path

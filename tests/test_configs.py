@@ -15,6 +15,7 @@ from motionbert_mm.engine.command_line import RUNNER_EXTRAS
 from motionbert_mm.registry import check_arguments
 from tests import mesh_files, mpi_inf_3dhp_files, pyskl_files
 from tests.generated import ROOT
+from tests.minimal import TINY_TEXT
 
 # Configs of other projects, which their Runners run: tests/integrations.
 HOSTS = ('mmaction', 'mmpose')
@@ -22,7 +23,7 @@ CONFIGS = sorted(path for path in (ROOT / 'configs').rglob('*.py')
                  if not {'_base_', *HOSTS} & set(path.relative_to(ROOT).parts))
 BASES = sorted((ROOT / 'configs' / '_base_').rglob('*.py'))
 FEW_FRAMES = 27
-SMALL = dict(dim=32, channels=32, depth=2)  # of backbones, which tests of their own build in full size
+SMALL = dict(dim=32, channels=32, depth=2, tap_layer=2)  # of backbones, which tests of their own build in full size
 
 
 def ids(paths):
@@ -47,6 +48,8 @@ def shrink(config, store, folder):
     for part in (*config.model.heads.values(), config.get('val_evaluator') or {}, config.get('test_evaluator') or {}):
         if 'body_model' in part:
             part.body_model = dict(path='synthetic')  # SMPL is not in the repository
+        if 'text_encoder' in part:  # nor are BERT and words
+            part.text_encoder = dict(TINY_TEXT, average_tokens=part.text_encoder.get('average_tokens', False))
     for neck in as_list(config.model.get('neck')):
         if 'num_frames' in neck:
             neck.num_frames = min(neck.num_frames, FEW_FRAMES)
@@ -60,7 +63,7 @@ def shrink(config, store, folder):
             loader.batch_size = 4 if stage == 'train' else 48
         for data in sources(loader.dataset):
             data.window.num_frames = min(data.window.num_frames, FEW_FRAMES)
-            if data.type == 'SyntheticDataset':
+            if data.type in ('SyntheticDataset', 'SyntheticTextDataset'):
                 data.update(data_root=str(folder / 'synthetic'), num_clips=12 if is_one_shot else 1, num_frames=40)
             elif data.type == 'PysklDataset':
                 data.update(data_root=str(folder), ann_file=str(folder / data.ann_file))
@@ -110,7 +113,11 @@ def test_one_step_of_training_and_testing(path, tiny_store, folder):
         losses = runner.model.train().train_step(batch, wrapper)
         assert all(torch.isfinite(value) for value in losses.values()) and losses['loss'] > 0
     assert sum(not torch.equal(*pair) for pair in zip(trained, before)) > len(trained) / 2
-    for loop in filter(None, (runner.val_loop, runner.test_loop)):
+    for stage in ('val', 'test'):
+        loop = getattr(runner, f'{stage}_loop')
+        if loop is None:
+            continue
+        runner.call_hook(f'before_{stage}')
         batch = next(iter(loop.dataloader))
         loop.evaluator.process(data_samples=runner.model.eval().test_step(batch), data_batch=batch)
         metrics = loop.evaluator.evaluate(2)

@@ -8,6 +8,6 @@ val_dataloader = dict(dataset=dict(pipeline=[
     dict(type='PackInputs', fields=['keypoints_3d', 'keypoints_2d', 'confidence', 'mask']),
 ]))
 test_dataloader = val_dataloader
-default_hooks = dict(checkpoint=dict(save_best='MPJPE', rule='less'), text_encoder=None)
+default_hooks = dict(checkpoint=dict(save_best='MPJPE', rule='less'))
 val_evaluator = dict(_delete_=True, type='Pose3DMetric')
 test_evaluator = val_evaluator

@@ -10,6 +10,6 @@ model = dict(
 optim_wrapper = dict(paramwise_cfg=dict(lr_mults=dict(_delete_=True)))
 train_dataloader = dict(dataset=dict(
     pipeline_changes=dict(SampleMotionMask=dict(shares=dict(region=0.5, window=0.5)))))
-default_hooks = dict(checkpoint=dict(save_best='MPJPE', rule='less'), text_encoder=None)
+default_hooks = dict(checkpoint=dict(save_best='MPJPE', rule='less'))
 val_evaluator = dict(_delete_=True, type='Pose3DMetric')
 test_evaluator = val_evaluator

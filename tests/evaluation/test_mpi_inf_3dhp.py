@@ -4,14 +4,15 @@ import json
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 
 from motionbert_mm.datasets.motion_store import MotionStoreWriter
 from motionbert_mm.evaluation import Pose3DMetric
 from motionbert_mm.registry import METRICS, build
 from motionbert_mm.structures.motion_sample import MotionSample
-from motionbert_mm.structures.skeleton import get_skeleton
-from tests.generated import load_tool
+from motionbert_mm.structures.skeleton import convert, get_skeleton
+from tests.generated import ROOT, load_tool
 
 tool = load_tool('analysis_tools/eval_predictions.py')
 SKELETON = get_skeleton('mpi_inf_3dhp17')
@@ -270,3 +271,15 @@ def test_the_csv_holds_every_table(tmp_path):
     assert lines[0] == ['protocol', 'table', 'group', 'clips', 'frames']
     assert ['mpi_inf_3dhp', 'scene', 'green screen', '2', '4'] in lines
     assert ['mpi_inf_3dhp', 'activity', 'mean over activities', '4', '7'] in lines
+
+
+def test_joints_in_the_order_of_human36m_have_the_same_numbers():
+    """The metric of configs/_base_/datasets/mpi-inf-3dhp-h36m_81f.py, whose models know the joints of Human3.6M."""
+    metric = build(METRICS, Config.fromfile(ROOT / 'configs/_base_/datasets/mpi-inf-3dhp-h36m_81f.py').test_evaluator)
+    for target, prediction in make_windows():
+        for sample in (target, prediction):
+            sample.keypoints_3d = torch.from_numpy(
+                convert(sample.keypoints_3d.numpy(), SKELETON.name, 'h36m').keypoints)
+        target.set_metainfo(dict(skeleton='h36m'))
+        metric.process(dict(data_samples=MotionSample.stack([target])), [prediction.to_dict()])
+    assert metric.report(metric.results).metrics == pytest.approx(evaluate(make_windows()).metrics)

@@ -1,4 +1,5 @@
 """From files of AMASS and BABEL to batches of motion and text."""
+import json
 import sys
 
 import numpy as np
@@ -9,10 +10,12 @@ from motionbert_mm.datasets.loading import collate_batch
 from motionbert_mm.datasets.motion_store import MotionStore
 from motionbert_mm.datasets.text_motion import TextMotionDataset
 from tests.babel_files import NOTEBOOK, extra_sequence, label, sequence, write_split
-from tests.generated import load_tool
+from tests.generated import ROOT, change_config, load_tool, run_tool
+from tests.minimal import TINY_TEXT
 from tests.smplh_files import make_body, make_regressor, write_body, write_motion
 
 amass_tool, tool = load_tool('dataset_converters/amass.py'), load_tool('dataset_converters/babel.py')
+CONFIG = ROOT / 'configs' / 'text' / 'actionpose-base_align-regions-windows_243f_1xb16-300e_babel_exact.py'
 # Where the archives unpack to, BABEL's name for it, and the frame rate.
 MOTIONS = {'CMU/86/86_08_poses': ('CMU/CMU/86/86_08_poses.npz', 120.0, 928),
            'ACCAD/Male2Walking_c3d/B14 -  Walk turn right 45 t2_poses':
@@ -143,3 +146,24 @@ def test_errors_are_one_line(amass_store, source, monkeypatch, tmp_path):
     with pytest.raises(SystemExit):
         run(monkeypatch, tool, source, amass_store, tmp_path / 'out', '--min-frames', '0')
     assert not (tmp_path / 'out').exists()
+
+
+def test_a_model_is_aligned_with_what_was_converted(convert, tmp_path):
+    """The published config in small: an epoch of two steps, and retrieval among the sequences of val."""
+    store = convert()
+    data = {f'{stage}_dataloader.{key}': value for stage in ('train', 'val', 'test') for key, value in {
+        'batch_size': 3, 'num_workers': 0, 'persistent_workers': False, 'dataset.data_root': str(store.path),
+        'dataset.window.num_frames': 81}.items()}
+    config = change_config(tmp_path / 'align.py', CONFIG, {
+        **data, 'model.backbone.dim': 32, 'model.backbone.depth': 2, 'model.backbone.tap_layer': 1, 'load_from': None,
+        'model.heads.text.text_encoder': dict(_delete_=True, **TINY_TEXT), 'train_cfg.max_epochs': 1,
+        'train_cfg.val_interval': 1, 'default_hooks.logger.interval': 1})
+    result = run_tool('train.py', config, '--work-dir', tmp_path / 'align')
+    assert result.returncode == 0, result.stderr
+    path, = (tmp_path / 'align').glob('*/vis_data/scalars.json')
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    steps = [record for record in records if 'text.loss_align' in record]
+    assert len(steps) == 2 and all(np.isfinite(step['pose.loss_mpjpe']) for step in steps)
+    assert all(step['text.loss_align'] > 0 for step in steps)
+    measured, = (record for record in records if 'motion_to_text/R@1' in record)
+    assert measured['motion_to_text/R@5'] == 100  # of three texts
