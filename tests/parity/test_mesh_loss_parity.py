@@ -42,12 +42,9 @@ def test_value(name, kind):
     assert_close(evaluate(name, kind)[0], load_vector(VECTOR).outputs[f'{kind}/{name}'])
 
 
-@pytest.mark.parametrize('name', TERMS)
+@pytest.mark.parametrize('name', [name for name in TERMS if f'grad/{name}' in load_vector(VECTOR).outputs])
 def test_gradient(name):
-    outputs = load_vector(VECTOR).outputs
-    if f'grad/{name}' not in outputs:
-        pytest.skip(f'no gradient of {name} was recorded')
-    assert_close(evaluate(name, 'L1')[1], outputs[f'grad/{name}'], relative=1e-5)
+    assert_close(evaluate(name, 'L1')[1], load_vector(VECTOR).outputs[f'grad/{name}'], relative=1e-5)
 
 
 def test_the_norm_as_the_head_sees_it():
