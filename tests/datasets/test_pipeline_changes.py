@@ -82,8 +82,8 @@ def test_a_checkpoint_describes_the_changed_pipeline(tiny_store, tmp_path):
     assert described['window'] == dict(num_frames=9, stride=4)
     model = build(MODELS, config.model.to_dict())
     checkpoint = dict(meta={}, state_dict=model.state_dict())
-    PlainCheckpointHook().before_save_checkpoint(SimpleNamespace(cfg=config, train_dataloader=None),
-                                                 checkpoint)
+    runner = SimpleNamespace(cfg=config, train_dataloader=None, model=model)
+    PlainCheckpointHook().before_save_checkpoint(runner, checkpoint)
     assert checkpoint['meta'][META_KEY]['pipeline'] == described['pipeline']
     torch.save(checkpoint, tmp_path / 'model.pth')
     assert load_model(tmp_path / 'model.pth', 'cpu')[1]['input'] == described['pipeline']

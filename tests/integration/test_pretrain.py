@@ -64,7 +64,8 @@ def test_pretraining_begins_with_3d_and_goes_on_with_both(pretrained):
 def test_the_pretrained_checkpoint_lifts_without_its_config(pretrained):
     _, checkpoint = pretrained
     model, info = load_model(checkpoint, 'cpu')
-    assert info == dict(skeleton='h36m', num_frames=9, dilation=1, input=[dict(type='NormalizeCoords')], input_3d=[],
+    assert info == dict(skeleton='h36m', num_frames=9, dilation=1, window=dict(num_frames=9, stride=4),
+                        input=[dict(type='NormalizeCoords')], input_3d=[], text=[dict(type='NormalizeCoords')],
                         mask=[], trained_mask=[dict(type='SampleMask', joint_ratio=0.1, frame_ratio=0.1)] * 2,
                         action=[dict(type='NormalizeCoords')],
                         **dict.fromkeys(('classes', 'fps', 'num_persons', 'window_seconds')))
