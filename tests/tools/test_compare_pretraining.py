@@ -96,6 +96,23 @@ def test_a_study_goes_on_and_grows(run, tmp_path, tools_here, capsys):
     assert 'P-MPJPE, mean' in capsys.readouterr().out
 
 
+def test_what_is_only_pretrained_may_have_tests_and_metrics_of_its_own(run, tmp_path, tools_here, capsys):
+    run('--pretrained-test', 'missing', MISSING, '--test', 'detected', '--seeds', '0', '--metric', 'MPJPE', 'P-MPJPE',
+        'Top1')
+    rows = read_rows(tmp_path / 'out' / 'results.csv')
+    assert {(row['recipe'], row['stage'], row['test']) for row in rows} == {
+        ('lift', 'pretrained', 'missing'), ('lift', 'finetuned', 'detected'), ('scratch', 'finetuned', 'detected')}
+    first, second = (tmp_path / 'out' / 'table.md').read_text().rstrip().split('\n\n')
+    tables = [[[cell.strip() for cell in line.split('|')[1:-1]] for line in table.split('\n')]
+              for table in (first, second)]
+    assert [table[0] for table in tables] == [['stage', 'recipe', f'{test} MPJPE', f'{test} P-MPJPE']
+                                              for test in ('missing', 'detected')]
+    assert [row[:2] for row in tables[0][2:]] == [['pretrained', 'lift']]
+    assert [row[:2] for row in tables[1][2:]] == [['finetuned', 'scratch'], ['finetuned', 'lift']]
+    expected = value(rows, recipe='lift', stage='pretrained', metric='P-MPJPE')
+    assert tables[0][2][3] == f'{expected:.1f}' and 'MPJPE, P-MPJPE, Top1, mean' in capsys.readouterr().out
+
+
 def test_a_recipe_may_finetune_otherwise_after_the_same_pretraining(run, configs, tmp_path, tools_here):
     run('--pretrain', f'frozen={configs[1]}', '--test', 'detected', '--seeds', '0', '--finetuned-only',
         '--finetune-options', 'frozen', "model.frozen=['backbone']", 'optim_wrapper.optimizer.weight_decay=0.5')
@@ -133,6 +150,7 @@ def test_a_metric_that_is_not_measured_is_named(run, tmp_path, tools_here):
     (['--pretrain', 'lift=other.py'], 'every recipe and every test needs a name of its own'),
     (['--pretrain', 'scratch=other.py'], 'a name of its own, and scratch is the baseline'),
     (['--test', 'detected', MISSING], 'every test needs a name of its own'),
+    (['--pretrained-test', 'detected', '--finetuned-only'], 'contradict each other'),
     (['--cfg-options', 'seed'], "'seed' is not NAME=VALUE"),
     (['--finetune-options', 'lit', 'randomness.seed=3'], '--finetune-options names lit; the recipes are scratch, lift'),
 ])

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import argparse
 import ast
+import itertools
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
@@ -38,11 +39,15 @@ def parse_args() -> argparse.Namespace:
                         help='a recipe: its name in the table and its config; repeat the option for more')
     parser.add_argument('--test', action='append', nargs='+', required=True, metavar=('NAME', 'KEY=VALUE'),
                         help='a test condition: its name in the table and what it changes; repeat the option for more')
+    parser.add_argument('--pretrained-test', action='append', nargs='+', default=[], metavar=('NAME', 'KEY=VALUE'),
+                        help='a test condition of what is only pretrained, whose data and metrics may be others '
+                        '(default: those of --test)')
     parser.add_argument('--finetune-options', action='append', nargs='+', default=[], metavar=('NAME', 'KEY=VALUE'),
                         help='a recipe (scratch too) and what it changes of the finetuning config, e.g. frozen '
                              "model.frozen=['backbone']; repeat the option for more recipes")
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], help='(default: 0 1 2)')
-    parser.add_argument('--metric', default='MPJPE', help='what the table shows (default: MPJPE)')
+    parser.add_argument('--metric', nargs='+', default=['MPJPE'],
+                        help='what the table shows: one or more, as far as a test measures them (default: MPJPE)')
     parser.add_argument('--finetuned-only', action='store_true', help='do not test what is only pretrained: its heads '
                         'may predict something else')
     parser.add_argument('--jobs', type=int, default=1, help='recipes that run at the same time, one thread each; '
@@ -52,8 +57,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', required=True, type=Path, metavar='DIR', help='folder of all runs and results')
     args = parser.parse_args()
     names = [SCRATCH, *(name for name, _ in args.pretrain)]
-    if len(set(names)) < len(names) or len({name for name, *_ in args.test}) < len(args.test):
+    if len(set(names)) < len(names) or any(
+            len({name for name, *_ in tests}) < len(tests) for tests in (args.test, args.pretrained_test)):
         parser.error(f'every recipe and every test needs a name of its own, and {SCRATCH} is the baseline')
+    if args.pretrained_test and args.finetuned_only:
+        parser.error('--pretrained-test and --finetuned-only contradict each other')
     unknown = {name for name, *_ in args.finetune_options} - set(names)
     if unknown:
         parser.error(f'--finetune-options names {", ".join(sorted(unknown))}; the recipes are {", ".join(names)}')
@@ -80,7 +88,8 @@ def check_configs(args: argparse.Namespace) -> None:
     """Read every config with every change, so that a typing error does not end a study after hours."""
     for config in (args.finetune, *dict(args.pretrain).values()):
         read_config(config, dict(args.cfg_options))
-        for _, *options in args.test if config == args.finetune or not args.finetuned_only else ():
+    for stage, configs in zip(STAGES, (dict(args.pretrain).values(), [args.finetune])):
+        for config, (_, *options) in itertools.product(configs, tests_of(stage, args)):
             read_config(config, dict(map(_setting, options)))
     for name, *_ in args.finetune_options:
         read_config(args.finetune, {**dict(args.cfg_options), **finetune_options(name, args)})
@@ -102,7 +111,7 @@ def follow_recipe(name: str, seed: int, args: argparse.Namespace) -> list[tuple]
     stages.append((STAGES[1], args.finetune, checkpoint))
     return [(name, seed, stage, test, evaluate(config, checkpoint, dict(map(_setting, options)),
                                                folder / f'test_{stage}_{test}'))
-            for stage, config, checkpoint in stages for test, *options in args.test]
+            for stage, config, checkpoint in stages for test, *options in tests_of(stage, args)]
 
 
 def pretrain(config: str, seed: int, args: argparse.Namespace) -> Path:
@@ -118,14 +127,35 @@ def finetune_options(name: str, args: argparse.Namespace) -> dict:
             for key, value in map(_setting, options)}
 
 
-def table_rows(results: list[tuple], args: argparse.Namespace) -> Iterator[list]:
-    """Yield one row per stage and recipe: mean and spread over the seeds, per test."""
-    for stage in STAGES:
-        for name in [SCRATCH, *dict(args.pretrain)]:
-            cells = [[metrics[args.metric] for *key, metrics in results
-                      if (key[0], key[2], key[3]) == (name, stage, test)] for test, *_ in args.test]
-            if all(cells):
-                yield [stage, name, *map(format_spread, cells)]
+def tests_of(stage: str, args: argparse.Namespace) -> list[list[str]]:
+    """Return the test conditions of a stage, each a name and changes."""
+    if stage == STAGES[0]:
+        return [] if args.finetuned_only else args.pretrained_test or args.test
+    return args.test
+
+
+def format_tables(results: list[tuple], args: argparse.Namespace) -> str:
+    """Return the table of both stages, or one for each if their tests are others."""
+    groups = [(stage,) for stage in STAGES] if args.pretrained_test else [STAGES]
+    return '\n\n'.join(format_stages(stages, results, args) for stages in groups)
+
+
+def format_stages(stages: Sequence[str], results: list[tuple], args: argparse.Namespace) -> str:
+    """Return a table with a row per stage and recipe: mean and spread over the seeds, per test and metric."""
+    values = defaultdict(list)
+    for name, _, stage, test, metrics in results:
+        for metric in set(args.metric) & set(metrics):
+            values[stage, name, test, metric].append(metrics[metric])
+    tests = [test for test, *_ in tests_of(stages[-1], args)]
+    measured = {(test, metric) for stage, _, test, metric in values if stage in stages}
+    columns = [column for column in itertools.product(tests, args.metric) if column in measured]
+    rows = []
+    for start in itertools.product(stages, [SCRATCH, *dict(args.pretrain)]):
+        cells = [values.get((*start, *column)) for column in columns]
+        if any(cells):
+            rows.append([*start, *(format_spread(cell) if cell else '-' for cell in cells)])
+    titles = [test if len(args.metric) == 1 else f'{test} {metric}' for test, metric in columns]
+    return format_table(rows, ['stage', 'recipe', *titles])
 
 
 def flatten(results: list[tuple]) -> Iterator[list]:
@@ -135,15 +165,17 @@ def flatten(results: list[tuple]) -> Iterator[list]:
             yield [*key, metric, value]
 
 
-def describe(metrics: Mapping[str, float], metric: str) -> str:
-    """Return the metric's value, or say that it is missing.
+def describe(metrics: Mapping[str, float], wanted: Sequence[str]) -> str:
+    """Return the values of the metrics that were measured.
 
     Raises:
-        KeyError: the tests do not measure it.
+        KeyError: none was.
     """
-    if metric not in metrics:
-        raise KeyError(f'the tests measure {", ".join(metrics)}, not {metric!r}; choose one with --metric')
-    return f'{metrics[metric]:.1f}'
+    found = [f'{metrics[metric]:.1f}' for metric in wanted if metric in metrics]
+    if not found:
+        raise KeyError(f'the tests measure {", ".join(metrics)}, not {" or ".join(map(repr, wanted))}; choose one with '
+                       '--metric')
+    return ' '.join(found)
 
 
 def main() -> None:
@@ -164,9 +196,9 @@ def main() -> None:
     except (RuntimeError, ValueError, KeyError, TypeError, OSError) as error:
         sys.exit(str(error.args[0] if isinstance(error, KeyError) else error))
     write_table(args.out / 'results.csv', flatten(results), ['recipe', 'seed', 'stage', 'test', 'metric', 'value'])
-    table = format_table(table_rows(results, args), ['stage', 'recipe', *(test for test, *_ in args.test)])
+    table = format_tables(results, args)
     (args.out / 'table.md').write_text(table + '\n', encoding='utf-8')
-    print(f'{args.metric}, mean ± standard deviation over {len(args.seeds)} seeds\n\n{table}')
+    print(f'{", ".join(args.metric)}, mean ± standard deviation over {len(args.seeds)} seeds\n\n{table}')
 
 
 if __name__ == '__main__':

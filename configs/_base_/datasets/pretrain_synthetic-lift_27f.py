@@ -37,6 +37,7 @@ val_dataloader = dict(
         test_mode=True,
         pipeline=[
             dict(type='NormalizeCoords', inputs='crop_scale', crop_range=[2, 2]),
+            dict(type='SampleMask', joint_ratio=0.0, frame_ratio=0.0),
             dict(type='PackInputs', fields=['keypoints_3d', 'keypoints_2d', 'confidence']),
         ]),
 )

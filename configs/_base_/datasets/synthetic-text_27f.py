@@ -3,7 +3,7 @@ data_root = 'data'
 collate_fn = dict(type='motionbert_mm.collate_batch')
 
 train_dataloader = dict(
-    batch_size=32,
+    batch_size=16,
     num_workers=0,
     sampler=dict(type='ResumableSampler', shuffle=True),
     collate_fn=collate_fn,
