@@ -7,6 +7,9 @@ from typing import Optional
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from motionbert_mm.layers.kernels import is_plain
+from motionbert_mm.layers.linear import Linear
+
 # Up to this many tokens the fused CPU kernel, made for long sequences, is 2 to 4 times slower than plain matrix
 # products (forward and backward, torch 2.13; at 243 tokens it is 4 times faster). On GPUs it always wins.
 SHORT = 64
@@ -37,8 +40,8 @@ class MultiHeadAttention(nn.Module):
         if dim % num_heads:
             raise ValueError(f'dim {dim} is not divisible by num_heads {num_heads}; change one of them in the config')
         self.num_heads, self.qk_scale, self.attn_drop = num_heads, qk_scale, attn_drop
-        self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
-        self.proj, self.proj_drop = nn.Linear(dim, dim), nn.Dropout(proj_drop)
+        self.qkv = Linear(dim, 3 * dim, bias=qkv_bias)
+        self.proj, self.proj_drop = Linear(dim, dim), nn.Dropout(proj_drop)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Mix tokens (N, L, D) -> (N, L, D)."""
@@ -100,7 +103,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, *, drop: float = 0.0, scal
     Returns:
         (N, heads, L, D).
     """
-    if not query.is_cpu or query.shape[-2] > SHORT:
+    if not is_plain() and (not query.is_cpu or query.shape[-2] > SHORT):
         return F.scaled_dot_product_attention(query, key, value, dropout_p=drop, scale=scale)
     return F.dropout(attention_weights(query, key, scale=scale), drop, training=drop > 0.0) @ value
 

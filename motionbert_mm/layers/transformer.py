@@ -1,27 +1,33 @@
 """The transformer layer: pre-norm attention and MLP with residuals."""
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import ClassVar, Optional
 
 from torch import Tensor, nn
 
 from motionbert_mm.layers.attention import MultiHeadAttention, SeriesAttention
+from motionbert_mm.layers.linear import Linear
 from motionbert_mm.layers.norm import UnbiasedLayerNorm
 
 
 class MLP(nn.Module):
-    """Linear, activation, linear, with dropout after each linear layer; the activation is exact (erf) GELU."""
+    """Linear, activation, linear, with dropout after each linear layer.
 
-    def __init__(self, dim: int, hidden_dim: int, *, drop: float = 0.0,
-                 activation: Callable[[], nn.Module] = nn.GELU) -> None:
+    Args:
+        dim: channels D.
+        hidden_dim: channels between.
+        drop: dropout.
+        activation: 'gelu', the exact one (erf), or 'relu'.
+    """
+
+    def __init__(self, dim: int, hidden_dim: int, *, drop: float = 0.0, activation: str = 'gelu') -> None:
         super().__init__()
-        self.fc1, self.fc2 = nn.Linear(dim, hidden_dim), nn.Linear(hidden_dim, dim)
-        self.activation, self.drop = activation(), nn.Dropout(drop)
+        self.fc1, self.fc2 = Linear(dim, hidden_dim), Linear(hidden_dim, dim)
+        self.activation, self.drop = activation, nn.Dropout(drop)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Transform each token (..., D) -> (..., D)."""
-        return self.drop(self.fc2(self.drop(self.activation(self.fc1(tokens)))))
+        return self.drop(self.fc2(self.drop(self.fc1(tokens, self.activation))))
 
 
 class DropPath(nn.Module):
@@ -94,4 +100,4 @@ class ReLUTransformerLayer(TransformerLayer):
     def __init__(self, dim: int, *, num_heads: int = 8, mlp_ratio: float = 2.0, drop: float = 0.1) -> None:
         super().__init__(dim, num_heads=num_heads, mlp_ratio=mlp_ratio, drop=drop, attn_drop=drop)
         self.norm1, self.norm2 = UnbiasedLayerNorm(dim), UnbiasedLayerNorm(dim)
-        self.mlp = MLP(dim, int(dim * mlp_ratio), drop=drop, activation=nn.ReLU)
+        self.mlp = MLP(dim, int(dim * mlp_ratio), drop=drop, activation='relu')

@@ -12,7 +12,7 @@ from tests.io.test_people import alphapose, write_json
 
 CONFIGS = ROOT / 'configs'
 PRETRAIN = CONFIGS / 'pretrain' / 'dstformer-tiny_lift-noise-mask_27f_1xb32-12e_synthetic_exact.py'
-ALIGN = CONFIGS / 'text' / 'actionpose-tiny_align_27f_1xb16-16e_synthetic-text_det.py'
+ALIGN = CONFIGS / 'text' / 'actionpose-tiny_align_27f_1xb16-10e_synthetic-text_det.py'
 FINETUNE = CONFIGS / 'pose3d' / 'actionpose-base_ft_243f_1xb32-60e_h36m-motionbert_sh.py'
 # A network and windows of a tenth of the work: 9 frames over nearly the same time.
 NETWORK = {'model.backbone.max_frames': 9, 'model.backbone.dim': 32, 'model.backbone.depth': 1}

@@ -1,5 +1,5 @@
 # No texts: regions of the body and stretches of time hidden.
-_base_ = './actionpose-tiny_align-regions-windows_27f_1xb16-16e_synthetic-text_det.py'
+_base_ = './actionpose-tiny_align-regions-windows_27f_1xb16-10e_synthetic-text_det.py'
 model = dict(
     backbone=dict(gives_token=False),
     neck=dict(_delete_=True, type='RepresentationLayer', out_channels=64),

@@ -1,8 +1,8 @@
 # Alignment with texts; single joints and frames, regions of the body or stretches of time hidden.
 _base_ = ['../_base_/models/actionpose_tiny.py', '../_base_/datasets/synthetic-text_27f.py',
           '../_base_/schedules/adamw_text.py', '../_base_/text_runtime.py']
-max_epochs = 16
-train_cfg = dict(max_epochs=max_epochs, val_interval=8)
+max_epochs = 10
+train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs)
 optim_wrapper = dict(optimizer=dict(lr=1e-3), paramwise_cfg=dict(lr_mults={'heads.text.text_encoder': 1.0}))
 param_scheduler = [dict(type='OneCycleLR', eta_max=1e-3, total_steps=max_epochs, pct_start=0.1, by_epoch=True,
                         convert_to_iter_based=True)]

@@ -1,0 +1,76 @@
+"""Linear maps of tokens, by the faster of two libraries."""
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from motionbert_mm.layers.kernels import runs_on_onednn
+
+ACTIVATIONS = {'gelu': F.gelu, 'relu': F.relu}  # the name is that of oneDNN too
+LEAST_WORK = 2 ** 21  # multiplications below which the call itself costs more than it saves
+
+
+class Linear(nn.Linear):
+    """``nn.Linear`` of many tokens, with an activation where it is wanted.
+
+    Same parameters, same values within rounding.
+    """
+
+    def forward(self, tokens: Tensor, activation: Optional[str] = None) -> Tensor:
+        """Map tokens (..., D) -> (..., D').
+
+        Args:
+            tokens: the input.
+            activation: of ``ACTIVATIONS``, applied to the output.
+        """
+        return linear(tokens, self.weight, self.bias, activation)
+
+
+def linear(tokens: Tensor, weight: Tensor, bias: Optional[Tensor] = None, activation: Optional[str] = None) -> Tensor:
+    """Map tokens (..., D) by weight (D', D) and bias (D',), then apply an activation of ``ACTIVATIONS``.
+
+    Under autocast in its dtype, like ``F.linear``.
+    """
+    if not runs_on_onednn(tokens) or tokens.numel() * len(weight) < LEAST_WORK:
+        mapped = F.linear(tokens, weight, bias)
+        return ACTIVATIONS[activation](mapped) if activation else mapped
+    dtype = torch.get_autocast_cpu_dtype() if torch.is_autocast_cpu_enabled() else tokens.dtype
+    if dtype not in (torch.float32, torch.bfloat16):
+        mapped = F.linear(tokens, weight, bias)
+        return ACTIVATIONS[activation](mapped) if activation else mapped
+    tokens, weight, bias = tokens.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
+    learns = torch.is_grad_enabled() and any(each is not None and each.requires_grad
+                                             for each in (tokens, weight, bias))
+    if not learns:
+        return _map(tokens, weight, bias, activation)
+    mapped = _Linear.apply(tokens, weight, bias)
+    return ACTIVATIONS[activation](mapped) if activation else mapped
+
+
+def _map(tokens: Tensor, weight: Tensor, bias: Optional[Tensor], activation: Optional[str] = None) -> Tensor:
+    return torch.ops.mkldnn._linear_pointwise(tokens, weight, bias, activation or 'none', [],
+                                              'none' if activation == 'gelu' else '')
+
+
+class _Linear(torch.autograd.Function):
+    """The map with its gradients; that of the weight, a short wide product, is faster in PyTorch's own library."""
+
+    @staticmethod
+    def forward(ctx: Any, tokens: Tensor, weight: Tensor, bias: Optional[Tensor]) -> Tensor:
+        """Map tokens (..., D) -> (..., D')."""
+        ctx.save_for_backward(tokens, weight)
+        ctx.has_bias = bias is not None
+        return _map(tokens, weight, bias)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Optional[Tensor], Optional[Tensor], Optional[Tensor]]:
+        """Return the gradients of tokens, weight and bias."""
+        tokens, weight = ctx.saved_tensors
+        rows = gradient.flatten(0, -2)
+        of_tokens = linear(gradient, weight.t()) if ctx.needs_input_grad[0] else None
+        of_weight = rows.t() @ tokens.flatten(0, -2) if ctx.needs_input_grad[1] else None
+        of_bias = rows.sum(dim=0) if ctx.has_bias and ctx.needs_input_grad[2] else None
+        return of_tokens, of_weight, of_bias
