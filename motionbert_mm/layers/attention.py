@@ -4,15 +4,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Optional
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from motionbert_mm.layers.kernels import is_plain
 from motionbert_mm.layers.linear import Linear
 
-# Up to this many tokens the fused CPU kernel, made for long sequences, is 2 to 4 times slower than plain matrix
-# products (forward and backward, torch 2.13; at 243 tokens it is 4 times faster). On GPUs it always wins.
-SHORT = 64
+# Up to this many tokens plain matrix products are faster on CPUs than the fused kernel, made for long sequences: with
+# 17 joints 1.6 times (forward and backward) in float32, 9 times in bfloat16, with 243 frames twice in bfloat16 and not
+# in float32. On GPUs the fused one always wins.
+SHORT = {torch.bfloat16: 512, torch.float32: 64}
 
 
 class MultiHeadAttention(nn.Module):
@@ -103,7 +105,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, *, drop: float = 0.0, scal
     Returns:
         (N, heads, L, D).
     """
-    if not is_plain() and (not query.is_cpu or query.shape[-2] > SHORT):
+    if not is_plain() and (not query.is_cpu or query.shape[-2] > SHORT.get(query.dtype, 0)):
         return F.scaled_dot_product_attention(query, key, value, dropout_p=drop, scale=scale)
     return F.dropout(attention_weights(query, key, scale=scale), drop, training=drop > 0.0) @ value
 

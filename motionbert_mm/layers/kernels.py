@@ -34,20 +34,14 @@ def runs_on_onednn(tokens: Tensor) -> bool:
     PyTorch multiplies float32 matrices on CPUs with another library, which took up to 1.5 times as long for the shapes
     of this package. Compilers and tracers are left the plain operator, which they know.
     """
-    if is_plain() or not tokens.is_cpu or not torch.backends.mkldnn.is_available() or not _mkldnn_enabled():
+    if _is_compiling() or is_plain() or not tokens.is_cpu or not torch._C._get_mkldnn_enabled():
         return False
-    if type(tokens) not in (Tensor, torch.nn.Parameter) or torch.jit.is_tracing() or _is_transformed():
-        return False
-    return not _is_compiling()
-
-
-def _mkldnn_enabled() -> bool:
-    return torch._C._get_mkldnn_enabled()
+    is_ordinary = type(tokens) in (Tensor, torch.nn.Parameter)  # not one that only records shapes
+    return is_ordinary and torch.backends.mkldnn.is_available() and not torch.jit.is_tracing() and not _is_transformed()
 
 
 def _is_compiling() -> bool:
-    compiler = getattr(torch, 'compiler', None)
-    return compiler is not None and hasattr(compiler, 'is_compiling') and compiler.is_compiling()
+    return getattr(torch.compiler, 'is_compiling', torch._utils.is_compiling)()
 
 
 def _is_transformed() -> bool:
