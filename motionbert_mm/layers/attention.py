@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from motionbert_mm.layers.dropout import Dropout, dropout
 from motionbert_mm.layers.kernels import is_plain
 from motionbert_mm.layers.linear import Linear
 
@@ -43,7 +44,7 @@ class MultiHeadAttention(nn.Module):
             raise ValueError(f'dim {dim} is not divisible by num_heads {num_heads}; change one of them in the config')
         self.num_heads, self.qk_scale, self.attn_drop = num_heads, qk_scale, attn_drop
         self.qkv = Linear(dim, 3 * dim, bias=qkv_bias)
-        self.proj, self.proj_drop = Linear(dim, dim), nn.Dropout(proj_drop)
+        self.proj, self.proj_drop = Linear(dim, dim), Dropout(proj_drop)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Mix tokens (N, L, D) -> (N, L, D)."""
@@ -105,9 +106,10 @@ def attend(query: Tensor, key: Tensor, value: Tensor, *, drop: float = 0.0, scal
     Returns:
         (N, heads, L, D).
     """
-    if not is_plain() and (not query.is_cpu or query.shape[-2] > SHORT.get(query.dtype, 0)):
+    # With dropout the fused one is not used on CPUs anyway.
+    if not is_plain() and (not query.is_cpu or (query.shape[-2] > SHORT.get(query.dtype, 0) and not drop)):
         return F.scaled_dot_product_attention(query, key, value, dropout_p=drop, scale=scale)
-    return F.dropout(attention_weights(query, key, scale=scale), drop, training=drop > 0.0) @ value
+    return dropout(attention_weights(query, key, scale=scale), drop) @ value
 
 
 def attention_weights(query: Tensor, key: Tensor, *, scale: Optional[float] = None) -> Tensor:

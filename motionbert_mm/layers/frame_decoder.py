@@ -4,6 +4,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from motionbert_mm.layers.init import start_equal
+from motionbert_mm.layers.linear import Linear
 from motionbert_mm.layers.norm import unused_norm
 from motionbert_mm.layers.transformer import ReLUTransformerLayer
 
@@ -32,7 +33,7 @@ class FrameDecoder(nn.Module):
             ReLUTransformerLayer(in_channels, num_heads=num_heads, mlp_ratio=mlp_ratio, drop=drop)
             for _ in range(depth))
         self.last_norm = unused_norm(in_channels) if depth else None
-        self.norm, self.fc = nn.BatchNorm1d(in_channels), nn.Linear(in_channels, num_joints * out_channels)
+        self.norm, self.fc = nn.BatchNorm1d(in_channels), Linear(in_channels, num_joints * out_channels)
         start_equal(self.layers)
 
     def forward(self, features: Tensor) -> Tensor:

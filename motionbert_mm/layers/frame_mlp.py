@@ -3,6 +3,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from motionbert_mm.layers.dropout import Dropout
+from motionbert_mm.layers.linear import Linear
+
 NEGATIVE_SLOPE = 0.2  # Official: P-STMO and MPM, LeakyReLU(0.2)
 
 
@@ -19,8 +22,8 @@ class NormedLinear(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, *, drop: float = 0.0) -> None:
         super().__init__()
-        self.fc, self.norm = nn.Linear(in_channels, out_channels), nn.BatchNorm1d(out_channels)
-        self.activation, self.drop = nn.LeakyReLU(NEGATIVE_SLOPE), nn.Dropout(drop)
+        self.fc, self.norm = Linear(in_channels, out_channels), nn.BatchNorm1d(out_channels)
+        self.activation, self.drop = nn.LeakyReLU(NEGATIVE_SLOPE), Dropout(drop)
 
     def forward(self, frames: Tensor) -> Tensor:
         """Map (N, T, D_in) -> (N, T, D_out)."""

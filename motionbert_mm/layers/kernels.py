@@ -34,16 +34,13 @@ def runs_on_onednn(tokens: Tensor) -> bool:
     PyTorch multiplies float32 matrices on CPUs with another library, which took up to 1.5 times as long for the shapes
     of this package. Compilers and tracers are left the plain operator, which they know.
     """
-    if _is_compiling() or is_plain() or not tokens.is_cpu or not torch._C._get_mkldnn_enabled():
+    return (is_ordinary(tokens) and not is_plain() and tokens.is_cpu and torch._C._get_mkldnn_enabled()
+            and torch.backends.mkldnn.is_available())
+
+
+def is_ordinary(values: Tensor) -> bool:
+    """Whether values are computed now: no compiler, tracer or ``torch.func`` is at work, and they are numbers."""
+    if getattr(torch.compiler, 'is_compiling', torch._utils.is_compiling)():
         return False
-    is_ordinary = type(tokens) in (Tensor, torch.nn.Parameter)  # not one that only records shapes
-    return is_ordinary and torch.backends.mkldnn.is_available() and not torch.jit.is_tracing() and not _is_transformed()
-
-
-def _is_compiling() -> bool:
-    return getattr(torch.compiler, 'is_compiling', torch._utils.is_compiling)()
-
-
-def _is_transformed() -> bool:
-    """Whether ``torch.func`` is at work, whose tensors the operators of oneDNN do not know."""
-    return torch._C._functorch.peek_interpreter_stack() is not None
+    return (type(values) in (Tensor, torch.nn.Parameter) and not torch.jit.is_tracing()
+            and torch._C._functorch.peek_interpreter_stack() is None)

@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from motionbert_mm.layers.attention import MultiHeadAttention
+from motionbert_mm.layers.dropout import Dropout
+from motionbert_mm.layers.linear import Linear
 from motionbert_mm.layers.norm import UnbiasedLayerNorm, unused_norm
 
 WIDTH = 3  # taps of the convolution
@@ -40,15 +42,15 @@ class StridedTransformerLayer(nn.Module):
         self.norm1, self.norm2 = UnbiasedLayerNorm(dim), UnbiasedLayerNorm(dim)
         self.attn = MultiHeadAttention(dim, num_heads=num_heads, attn_drop=drop, proj_drop=drop)
         hidden_dim = int(dim * mlp_ratio)
-        self.fc = nn.Linear(dim, hidden_dim)
+        self.fc = Linear(dim, hidden_dim)
         # The convolution as a linear map of the tokens under its taps.
-        self.conv = nn.Linear(self.width * hidden_dim, dim)
-        self.activation, self.drop = nn.ReLU(), nn.Dropout(drop)
+        self.conv = Linear(self.width * hidden_dim, dim)
+        self.drop = Dropout(drop)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Transform tokens (N, L, D) -> (N, L', D), L' = ceil(L / s), or L / s if centred."""
         tokens = tokens + self.attn(self.norm1(tokens))
-        hidden = self.drop(self.activation(self.fc(self.norm2(tokens))))
+        hidden = self.drop(self.fc(self.norm2(tokens), 'relu'))
         hidden = F.pad(hidden, (0, 0, self.before, self.before))
         taps = hidden.unfold(1, self.width, self.stride).transpose(2, 3)  # (N, L', width, hidden)
         return tokens[:, self.first::self.stride] + self.drop(self.conv(taps.flatten(2)))

@@ -6,6 +6,7 @@ from typing import ClassVar, Optional
 from torch import Tensor, nn
 
 from motionbert_mm.layers.attention import MultiHeadAttention, SeriesAttention
+from motionbert_mm.layers.dropout import Dropout
 from motionbert_mm.layers.linear import Linear
 from motionbert_mm.layers.norm import UnbiasedLayerNorm
 
@@ -23,7 +24,7 @@ class MLP(nn.Module):
     def __init__(self, dim: int, hidden_dim: int, *, drop: float = 0.0, activation: str = 'gelu') -> None:
         super().__init__()
         self.fc1, self.fc2 = Linear(dim, hidden_dim), Linear(hidden_dim, dim)
-        self.activation, self.drop = activation, nn.Dropout(drop)
+        self.activation, self.drop = activation, Dropout(drop)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Transform each token (..., D) -> (..., D)."""
