@@ -7,6 +7,8 @@ from typing import Optional
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from motionbert_mm.layers.kernels import is_plain
+
 # Up to this many tokens the fused CPU kernel, made for long sequences, is 2 to 4 times slower than plain matrix
 # products (forward and backward, torch 2.13; at 243 tokens it is 4 times faster). On GPUs it always wins.
 SHORT = 64
@@ -100,7 +102,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, *, drop: float = 0.0, scal
     Returns:
         (N, heads, L, D).
     """
-    if not query.is_cpu or query.shape[-2] > SHORT:
+    if not is_plain() and (not query.is_cpu or query.shape[-2] > SHORT):
         return F.scaled_dot_product_attention(query, key, value, dropout_p=drop, scale=scale)
     return F.dropout(attention_weights(query, key, scale=scale), drop, training=drop > 0.0) @ value
 
