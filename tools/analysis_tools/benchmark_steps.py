@@ -193,6 +193,7 @@ def measure_loader(loader: DataLoader, shape: tuple, options: Options) -> Speed:
     def step() -> int:
         return len(next(stream)['inputs'])
 
+    _forget()
     # Workers fill their queues ahead; runs start when these have been emptied once.
     timed(step, steps=WARM_UP + 2 * loader.num_workers * (loader.prefetch_factor or 0))
     run = partial(timed, step, steps=options.steps)
@@ -212,8 +213,7 @@ def measure_model(config: Config, model: ModelSteps, options: Options) -> Iterat
         if kind not in options.counted:
             flops = count_step(config, model.batch, is_training=kind == 'train', device=options.device)
             options.counted[kind] = flops / len(model.batch['inputs'])
-        gc.collect()
-        give_back_freed_memory()
+        _forget()
         alone = partial(timed, getattr(model, kind), steps=options.steps, device=options.device)
         run, references = alone, [*matrix]
         if part == 'end2end':
@@ -225,3 +225,9 @@ def measure_model(config: Config, model: ModelSteps, options: Options) -> Iterat
                                    title=f'{"baseline " * options.is_baseline}{part}')
         yield Speed(part, shape, rates, flops=options.counted[kind], matrix=around[0],
                     yardstick=around[len(matrix) - 1], alone=around[-1] if part == 'end2end' else (), **peak.found)
+
+
+def _forget() -> None:
+    """Return the memory of what was measured before."""
+    gc.collect()
+    give_back_freed_memory()
