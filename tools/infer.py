@@ -36,6 +36,7 @@ from motionbert_mm.apis.mesh_output import FORMATS, MAX_MESHES, choose_frames, w
 from motionbert_mm.apis.missing import WAYS, describe_filled
 from motionbert_mm.apis.text_output import text_lines, write_text_scores
 from motionbert_mm.checkpoints.load import load_model
+from motionbert_mm.engine.allocator import keep_freed_memory
 from motionbert_mm.engine.command_line import check_device
 from motionbert_mm.io import KeypointTrack, read_keypoints
 from motionbert_mm.io.mesh_files import import_trimesh, read_parameters
@@ -313,6 +314,7 @@ def write_label_outputs(args: argparse.Namespace, labelled: list[LabelledTracks]
 
 def main() -> int:
     """Return the exit code: 0, or 2 with one line on stderr for whatever a user can mend."""
+    keep_freed_memory()
     args = parse_args()
     try:
         run(args)

@@ -11,6 +11,7 @@ from mmengine.dist import master_only
 from mmengine.runner import Runner
 
 from motionbert_mm.checkpoints.load import load_weights, noted_classes, read_checkpoint
+from motionbert_mm.engine.allocator import keep_freed_memory
 from motionbert_mm.engine.classes import fill_classes
 from motionbert_mm.engine.command_line import one_line_errors, read_config
 from motionbert_mm.engine.distributed import process_group
@@ -63,6 +64,7 @@ def write_metrics(path: Path, metrics: Mapping[str, float]) -> None:
 
 def main() -> None:
     """Run the command line."""
+    keep_freed_memory()
     args = parse_args()
     with one_line_errors():
         config = load_config(args)

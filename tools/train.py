@@ -8,6 +8,7 @@ from mmengine.config import Config, DictAction
 from mmengine.runner import Runner, find_latest_checkpoint
 
 from motionbert_mm.checkpoints.load import read_checkpoint
+from motionbert_mm.engine.allocator import keep_freed_memory
 from motionbert_mm.engine.classes import fill_classes
 from motionbert_mm.engine.command_line import one_line_errors, read_config
 from motionbert_mm.engine.distributed import process_group
@@ -57,6 +58,7 @@ def check_checkpoint(config: Config) -> None:
 
 def main() -> None:
     """Run the command line."""
+    keep_freed_memory()
     args = parse_args()
     with one_line_errors():
         config = load_config(args)

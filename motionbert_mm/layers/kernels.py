@@ -15,7 +15,10 @@ _state = {'plain': False}
 
 @contextmanager
 def plain_kernels() -> Iterator[None]:
-    """Run plain matrix products, attention and elementwise operators only, one by one, as a simple script does."""
+    """Run plain matrix products, attention and elementwise operators only, one by one, as a simple script does.
+
+    In the whole process, since autograd computes in threads of its own.
+    """
     before, _state['plain'] = _state['plain'], True
     try:
         yield

@@ -1,23 +1,12 @@
-import contextlib
-import gc
 import importlib.util
-import io
 import json
-import mmap
-import os
-import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 
-import loader_data
-import loader_memory
-from motionbert_mm.datasets.motion_store import MotionStore
-from motionbert_mm.datasets.synthetic import write_store
 from motionbert_mm.registry import MODELS, build
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +21,7 @@ def load_tool(name):
     return tool
 
 
-get_flops, benchmark, plot_curves = map(load_tool, ('get_flops', 'benchmark', 'plot_curves'))
+get_flops, plot_curves = map(load_tool, ('get_flops', 'plot_curves'))
 
 
 def tiny_config(data_root='nowhere', **model):
@@ -55,13 +44,6 @@ def write_config(folder, config):
     path = folder / 'config.json'
     path.write_text(json.dumps(config.to_dict()), encoding='utf-8')
     return str(path)
-
-
-@pytest.fixture(scope='module')
-def store(tmp_path_factory):
-    path = tmp_path_factory.mktemp('analysis') / 'store'
-    write_store(path, num_clips=2, num_frames=15)  # 8 clips of 3 windows
-    return path
 
 
 def count_by_hand(frames):
@@ -249,168 +231,6 @@ def test_get_flops_refuses_in_one_line(tmp_path, capsys, arguments, message):
     assert stop.value.code == 2
     assert message in error
     assert error.count('\n') == 1
-
-
-def test_measure_divides_clips_by_seconds(monkeypatch):
-    clock = {'now': 0.0}
-
-    def step():
-        clock['now'] += 0.5
-        return 4
-
-    monkeypatch.setattr(benchmark.time, 'perf_counter', lambda: clock['now'])
-    assert benchmark.measure(step, runs=3, steps=5) == (8.0, 8.0, 8.0)
-    assert clock['now'] == (2 + 3 * 5) * 0.5
-
-
-def test_a_run_of_slow_batches_ends_early(monkeypatch):
-    clock = {'now': 0.0}
-
-    def step():
-        clock['now'] += 5.0
-        return 10
-
-    monkeypatch.setattr(benchmark.time, 'perf_counter', lambda: clock['now'])
-    assert benchmark.measure(step, runs=1, steps=100, warm_up=0) == (2.0,)
-    assert clock['now'] == 10.0
-
-
-def test_every_part_of_a_config_is_measured(store):
-    speeds = list(benchmark.measure_config(tiny_config(store), runs=2, steps=2))
-    assert [speed.part for speed in speeds] == ['loader', 'inference', 'inference, flip', 'training']
-    for speed in speeds:
-        assert speed.shape == (4, 1, FRAMES, JOINTS, 3)
-        assert len(speed.clips) == 2
-        assert min(speed.clips) > 0
-
-
-def test_steps_run_the_network_once_with_flip_twice_and_train_it(store):
-    config = tiny_config(store)
-    with benchmark.DefaultScope.overwrite_default_scope('motionbert_mm'):
-        batch = benchmark.first_batch(config.train_dataloader)
-        model = build(MODELS, config.model.to_dict())
-        passes, changed = [], []
-        model.backbone.register_forward_hook(lambda *_: passes.append(model.training))
-        for name, step in benchmark.model_steps(config, model, batch, benchmark.PARTS):
-            before = model.backbone.embed.weight.detach().clone()
-            assert step() == 4
-            changed.append((name, not torch.equal(before, model.backbone.embed.weight)))
-    assert passes == [False, False, False, True]
-    assert changed == [('inference', False), ('inference, flip', False), ('training', True)]
-
-
-def test_endless_loader_gives_epochs_one_after_the_other(store):
-    with benchmark.DefaultScope.overwrite_default_scope('motionbert_mm'):
-        loader = benchmark.Runner.build_dataloader(tiny_config(store).train_dataloader, seed=0)
-    stream = benchmark.endless(loader)
-    epochs = [[tuple(name) for name in (next(stream)['data_samples'].sample_id for _ in range(len(loader)))]
-              for _ in range(2)]
-    assert len(loader) == 6
-    assert epochs[0] != epochs[1]
-    assert sorted(sum(epochs[0], ())) == sorted(sum(epochs[1], ()))
-
-
-@pytest.mark.parametrize(('key', 'part'), [('model', 'inference'), ('optim_wrapper', 'training')])
-def test_measuring_needs_the_entries_of_its_part(store, key, part):
-    config = tiny_config(store)
-    config.pop(key)
-    with pytest.raises(ValueError, match=key):
-        list(benchmark.measure_config(config, parts=[part], runs=1, steps=1))
-    assert next(benchmark.measure_config(config, parts=['loader'], runs=1, steps=1)).part == 'loader'
-
-
-def test_no_worker_options_without_workers():
-    config = dict(batch_size=2, num_workers=3, persistent_workers=True, prefetch_factor=4)
-    assert loader_data.with_workers(config, 0) == dict(batch_size=2, num_workers=0)
-    assert loader_data.with_workers(config, 1) == dict(config, num_workers=1)
-
-
-def test_missing_data_are_refused_or_replaced_by_generated_motion(tmp_path, capsys, monkeypatch):
-    path = write_config(tmp_path, tiny_config(tmp_path / 'nowhere'))
-    options = ['--device', 'cpu', '--steps', '1', '--runs', '1', '--part', 'loader', '--batch-size', '3']
-    with pytest.raises(SystemExit) as stop:
-        benchmark.main([path, *options])
-    error = capsys.readouterr().err
-    assert stop.value.code == 2
-    assert 'nowhere does not exist' in error
-    assert '--synthetic' in error
-    assert error.count('\n') == 1
-    monkeypatch.setattr(loader_data, 'CLIP_FRAMES', 2 * FRAMES)
-    benchmark.main([path, *options, '--synthetic'])
-    printed = capsys.readouterr().out
-    assert 'nowhere does not exist, measured on generated motion' in printed
-    assert f'(3, 1, {FRAMES}, {JOINTS}, 3), 0 loader workers' in printed
-    assert torch.__version__ in printed
-
-
-def test_existing_data_are_read_even_with_synthetic(store, tmp_path, capsys):
-    benchmark.main([write_config(tmp_path, tiny_config(store)), '--device', 'cpu', '--steps', '1', '--runs', '1',
-                    '--part', 'loader', '--synthetic'])
-    assert 'generated motion' not in capsys.readouterr().out
-
-
-@pytest.mark.parametrize('arguments', [['--batch-size', '0'], ['--steps', 'x'], ['--device', 'abacus'],
-                                       ['--part', 'sleep']])
-def test_benchmark_refuses_bad_options(capsys, arguments):
-    with pytest.raises(SystemExit) as stop:
-        benchmark.main(['config.py', *arguments])
-    assert stop.value.code == 2
-    assert arguments[0] in capsys.readouterr().err
-
-
-def test_every_data_set_in_a_wrapper_reads_the_generated_store(tmp_path):
-    wrapped = dict(type='Mix', datasets=[dict(type='A', data_root='a', window=dict(num_frames=4, dilation=3)),
-                                         dict(type='B', data_root='b', window=dict(num_frames=9), exclude=['x'])])
-    loader = dict(dataset=wrapped)
-    assert loader_data.window_span(loader) == 12
-    assert loader_data.missing_data(loader) == ['a', 'b']
-    loader_data.read_stores(loader, tmp_path)
-    assert wrapped['datasets'][1] == dict(type='motionbert_mm.MotionDataset', data_root=str(tmp_path),
-                                          window=dict(num_frames=9))
-    assert loader_data.missing_data(loader) == []
-
-
-def test_repeated_store_holds_the_clips_again_and_again(store, tmp_path):
-    source = MotionStore(store)
-    size = loader_memory.repeat_store(store, tmp_path / 'big', arrays=['keypoints_3d'], num_bytes=50_000)
-    big = MotionStore(tmp_path / 'big')
-    assert list(big.arrays) == ['keypoints_3d']
-    assert size == big.arrays['keypoints_3d'].nbytes
-    assert 50_000 <= size < 50_000 + 15 * JOINTS * 3 * 4
-    np.testing.assert_array_equal(big.arrays['keypoints_3d'][120:240], source.arrays['keypoints_3d'])
-
-
-@pytest.mark.skipif(not Path('/proc/self/status').is_file(), reason='reads /proc')
-def test_memory_of_a_process_counts_its_own_arrays():
-    gc.collect()  # what other tests left must not be freed in between
-    # Pages of its own: malloc may serve an array from memory that other tests gave back.
-    pages = mmap.mmap(-1, 128_000_000, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    before = loader_memory.memory_of(os.getpid())
-    np.frombuffer(pages, np.uint8)[:] = 1
-    after = loader_memory.memory_of(os.getpid())
-    assert after['RssAnon'] - before['RssAnon'] == pytest.approx(len(pages), rel=0.25)
-    assert loader_memory.memory_of(2 ** 30) == {}
-
-
-@pytest.mark.skipif(not Path('/proc/self/status').is_file(), reason='reads /proc')
-def test_memory_is_compared_for_one_and_ten_times_the_data(tmp_path, capsys, monkeypatch):
-    run = subprocess.run
-
-    def run_here(command, **options):
-        if '--probe' not in command:  # Python's platform module runs programs too
-            return run(command, **options)
-        with contextlib.redirect_stdout(io.StringIO()) as stdout:
-            benchmark.main(command[2:])
-        return subprocess.CompletedProcess(command, 0, stdout=stdout.getvalue())
-
-    monkeypatch.setattr(loader_data, 'CLIP_FRAMES', 2 * FRAMES)
-    monkeypatch.setattr(loader_memory.subprocess, 'run', run_here)
-    benchmark.main([write_config(tmp_path, tiny_config()), '--device', 'cpu', '--memory', '--memory-mb', '0.02',
-                    '--num-workers', '0'])
-    clip = 2 * FRAMES * JOINTS * (3 + 2 + 1) * 4  # bytes of one clip: 3D, detections, confidence; two windows
-    rows = [line.split() for line in capsys.readouterr().out.splitlines()[-3:-1]]
-    assert [int(row[3]) for row in rows] == [2 * -(-20_000 // clip), 2 * -(-200_000 // clip)]
-    assert all(float(value) > 0 for row in rows for value in row[4:])
 
 
 def write_log(work_dir, timestamp, records):

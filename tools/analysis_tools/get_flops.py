@@ -10,6 +10,7 @@ import argparse
 import math
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Optional, Union
 
@@ -88,7 +89,7 @@ def count_cost(config: Mapping, *, frames: Optional[int] = None, persons: int = 
 
 def count_macs(model: nn.Module, inputs: Tensor, depth: int = 0) -> tuple[dict, dict]:
     """Count the MACs of one forward pass of ``inputs`` (B, M, T, J, C) by module, see ``modules_of``, and by kind."""
-    counter = FlopCounterMode(display=False, custom_mapping=_cpu_attention())
+    counter = FlopCounterMode(display=False, custom_mapping=attention_formulas())
     called: dict = {}
 
     # Hooks subtract on the way in and add on the way out.
@@ -101,7 +102,7 @@ def count_macs(model: nn.Module, inputs: Tensor, depth: int = 0) -> tuple[dict, 
     hooks = [hook for module in model.modules()
              for hook in (module.register_forward_pre_hook(before), module.register_forward_hook(after))]
     by_kind = _ByKind(counter)
-    with torch.no_grad(), counter, by_kind:
+    with torch.no_grad(), countable_operators(), counter, by_kind:
         model.run_heads(model(inputs), names=model.heads)
     for hook in hooks:
         hook.remove()
@@ -201,13 +202,33 @@ class _ByKind(TorchFunctionMode):
         return result
 
 
-def _cpu_attention() -> dict:
-    """Return the formula of the fused CPU attention, which PyTorch's table lacks."""
-    def flops(query: Any, key: Any, value: Any, *args: Any, **kwargs: Any) -> int:
+@contextmanager
+def countable_operators() -> Iterator[None]:
+    """Do without oneDNN's operators, which the counter does not know; linear layers are ordinary products then."""
+    enabled, *_ = torch.backends.mkldnn.set_flags(False)
+    try:
+        yield
+    finally:
+        torch.backends.mkldnn.set_flags(enabled)
+
+
+def attention_formulas() -> dict:
+    """Return the FLOPs of fused attention where PyTorch's table lacks them, or counts what is computed twice.
+
+    Forward are two products. Backward are four: fused kernels compute the weights again, which is not counted.
+    """
+    def forward(query: Any, key: Any, value: Any, *args: Any, **kwargs: Any) -> int:
         query, key, value = (getattr(tensor, 'shape', tensor) for tensor in (query, key, value))  # each (N, H, L, D)
         return 2 * math.prod(query[:3]) * key[2] * (query[3] + value[3])
-    operator = getattr(torch.ops.aten, '_scaled_dot_product_flash_attention_for_cpu', None)
-    return {} if operator is None else {operator: flops}
+
+    def backward(gradient: Any, *args: Any, **kwargs: Any) -> int:
+        return 2 * forward(*args, **kwargs)
+
+    name = '_scaled_dot_product_{}_attention{}'
+    formulas = {name.format('flash', '_for_cpu'): forward, name.format('flash', '_for_cpu_backward'): backward,
+                **{name.format(kind, '_backward'): backward for kind in ('flash', 'efficient', 'cudnn')}}
+    return {getattr(torch.ops.aten, operator): formula for operator, formula in formulas.items()
+            if hasattr(torch.ops.aten, operator)}
 
 
 def format_cost(cost: Cost) -> str:

@@ -1,6 +1,7 @@
 """Memory of a data loader and its workers, for generated data of two sizes; a part of benchmark.py."""
 from __future__ import annotations
 
+import copy
 import json
 import multiprocessing
 import os
@@ -23,6 +24,9 @@ from motionbert_mm.registry import SCOPE
 BENCHMARK = Path(__file__).with_name('benchmark.py')  # its --probe is one process that is watched
 MEMORY_KINDS = {'peak': 'VmHWM', 'anonymous': 'RssAnon', 'mapped': 'RssFile'}  # names in /proc/PID/status
 MEGABYTE = 1e6
+NAMES = {'loader': 'the loader', 'train': 'training'}
+HEADER = (f'{"data":>10}{"workers":>9}{"clips":>10}{"peak RSS":>11}{"anonymous":>11}{"mapped":>9}'
+          '   MB, main process and workers together')
 
 
 def repeat_store(source: Path, path: Path, *, arrays: Sequence[str], num_bytes: float) -> int:
@@ -54,23 +58,33 @@ def repeat_store(source: Path, path: Path, *, arrays: Sequence[str], num_bytes: 
     return written
 
 
-def probe_memory(dataloader: Mapping, title: str = '') -> dict:
-    """Iterate a loader config once over all its data and watch this process and the workers.
+class MemoryNotes:
+    """Note batch by batch what this process and the workers of its loader hold.
 
-    Returns:
-        ``clips`` handled, and in bytes the highest sums over the processes of ``peak`` (most memory ever
-        resident), ``anonymous`` (its own part) and ``mapped`` (pages of files, which the system may take back).
+    ``found`` has the ``clips`` handled, and in bytes the highest sums over the processes of ``peak`` (most memory ever
+    resident), ``anonymous`` (its own part) and ``mapped`` (pages of files, which the system may take back).
     """
-    found = dict.fromkeys(('clips', *MEMORY_KINDS), 0)
+
+    def __init__(self) -> None:
+        self.found = dict.fromkeys(('clips', *MEMORY_KINDS), 0)
+
+    def add(self, batch: Mapping) -> None:
+        """Look at the processes after a batch."""
+        self.found['clips'] += len(batch['inputs'])
+        workers = [child.pid for child in multiprocessing.active_children()]
+        states = [memory_of(process) for process in (os.getpid(), *workers)]
+        for name, key in MEMORY_KINDS.items():
+            self.found[name] = max(self.found[name], sum(state.get(key, 0) for state in states))
+
+
+def probe_memory(dataloader: Mapping, title: str = '') -> dict:
+    """Iterate a loader config once over all its data; return what ``MemoryNotes`` found."""
+    notes = MemoryNotes()
     with DefaultScope.overwrite_default_scope(SCOPE):
         loader = Runner.build_dataloader(dataloader, seed=0)
         for batch in tqdm(loader, desc=title, unit='batch', leave=False, disable=None):
-            found['clips'] += len(batch['inputs'])
-            workers = [child.pid for child in multiprocessing.active_children()]
-            states = [memory_of(process) for process in (os.getpid(), *workers)]
-            for name, key in MEMORY_KINDS.items():
-                found[name] = max(found[name], sum(state.get(key, 0) for state in states))
-    return found
+            notes.add(batch)
+    return notes.found
 
 
 def memory_of(process: int) -> dict[str, int]:
@@ -89,33 +103,60 @@ def compare_memory(config: Config, *, megabytes: float, workers: Sequence[int] =
     Each loader runs in a process of its own, so that none inherits what another one left.
     """
     dataloader = config.train_dataloader.to_dict()
+    print(HEADER)
+    with tempfile.TemporaryDirectory(prefix='benchmark-') as folder:
+        sizes = make_two_stores(Path(folder), dataloader, megabytes)
+        for count in workers:
+            rows = [run_probe(dict(train_dataloader=with_workers(dataloader, count)), store, 'loader')
+                    for store in sizes]
+            print(format_memory(list(sizes.values()), count, rows))
+
+
+def make_two_stores(folder: Path, dataloader: Mapping, megabytes: float) -> dict[Path, int]:
+    """Generate a store of a size for a loader config, and one of ten times that; return their bytes."""
     data = next(data_sets(dataloader['dataset']), {})
     keypoints = [name for name in INPUT_ARRAYS[data.get('input_2d', 'detected')] if name]
     arrays = sorted({*data.get('targets', ('keypoints_3d',)), *keypoints})
-    print(f'{"data":>10}{"workers":>9}{"clips":>10}{"peak RSS":>11}{"anonymous":>11}{"mapped":>9}'
-          '   MB, main process and workers together')
-    with tempfile.TemporaryDirectory(prefix='benchmark-') as folder:
-        make_small_store(Path(folder, 'seed'), dataloader)
-        sizes = [repeat_store(Path(folder, 'seed'), Path(folder, f'{times}x'), arrays=arrays,
-                              num_bytes=times * megabytes * MEGABYTE) for times in (1, 10)]
-        for count in workers:
-            rows = [_run_probe(with_workers(dataloader, count), Path(folder, name)) for name in ('1x', '10x')]
-            for size, row in zip(sizes, rows):
-                print(f'{size / MEGABYTE:>7,.0f} MB{count:>9}{row["clips"]:>10,}' + _in_megabytes(row))
-            growth = {key: rows[1][key] - rows[0][key] for key in MEMORY_KINDS}
-            print(f'{(sizes[1] - sizes[0]) / MEGABYTE:>+7,.0f} MB{"adds":>19}' + _in_megabytes(growth, '+'))
+    make_small_store(folder / 'seed', dataloader)
+    return {folder / f'{times}x': repeat_store(folder / 'seed', folder / f'{times}x', arrays=arrays,
+                                               num_bytes=times * megabytes * MEGABYTE) for times in (1, 10)}
 
 
-def _in_megabytes(sizes: Mapping, sign: str = '') -> str:
-    return ''.join(f'{sizes[key] / MEGABYTE:>{sign}{width}.1f}' for key, width in zip(MEMORY_KINDS, (11, 11, 9)))
+def run_probe(config: Mapping, store: Path, kind: str, options: Sequence[str] = ()) -> dict:
+    """Watch a loader or a training in a new process.
 
+    Args:
+        config: with the loader config, whose data sets are replaced.
+        store: takes their place.
+        kind: 'loader' or 'train'.
+        options: further ones of benchmark.py.
 
-def _run_probe(dataloader: dict, store: Path) -> dict:
-    """Run ``probe_memory`` in a new process."""
-    read_stores(dataloader, store)
+    Returns:
+        What ``MemoryNotes`` found.
+    """
+    config = copy.deepcopy(dict(config))
+    read_stores(config['train_dataloader'], store)
     file = store.with_suffix('.json')
-    file.write_text(json.dumps(dict(train_dataloader=dataloader)), encoding='utf-8')
-    done = subprocess.run([sys.executable, str(BENCHMARK), str(file), '--probe'], stdout=subprocess.PIPE, text=True)
+    file.write_text(json.dumps(config), encoding='utf-8')
+    command = [sys.executable, str(BENCHMARK), str(file), '--probe', kind, *options]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if done.returncode:
-        raise ValueError(f'the loader failed on generated data with {dataloader["num_workers"]} workers, see above')
+        raise ValueError(f'{NAMES[kind]} failed on generated data with '
+                         f'{config["train_dataloader"]["num_workers"]} workers, see above')
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def format_memory(sizes: Sequence[int], workers: int, rows: Sequence[Mapping]) -> str:
+    """Return a line for each of two stores, what the larger one adds, and in percent."""
+    lines = [f'{size / MEGABYTE:>7,.0f} MB{workers:>9}{row["clips"]:>10,}' + _columns(row, '.1f', 1 / MEGABYTE)
+             for size, row in zip(sizes, rows)]
+    growth = {key: rows[1][key] - rows[0][key] for key in MEMORY_KINDS}
+    shares = {key: growth[key] / rows[0][key] if rows[0][key] else 0.0 for key in MEMORY_KINDS}
+    lines.append(f'{(sizes[1] - sizes[0]) / MEGABYTE:>+7,.0f} MB{"adds":>19}' + _columns(growth, '+.1f', 1 / MEGABYTE))
+    lines.append(f'{"":>29}' + _columns(shares, '+.1%'))
+    return '\n'.join(lines)
+
+
+def _columns(values: Mapping, style: str, factor: float = 1.0) -> str:
+    texts = [format(values[key] * factor, style) for key in MEMORY_KINDS]
+    return ''.join(f'{text:>{width}}' for text, width in zip(texts, (11, 11, 9)))
