@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from motionbert_mm.layers.dropout import Dropout, dropout
+from motionbert_mm.layers.dropout import Dropout, drop_weights
 from motionbert_mm.layers.kernels import is_plain
 from motionbert_mm.layers.linear import Linear
 
@@ -109,7 +109,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, *, drop: float = 0.0, scal
     # With dropout the fused one is not used on CPUs anyway.
     if not is_plain() and (not query.is_cpu or (query.shape[-2] > SHORT.get(query.dtype, 0) and not drop)):
         return F.scaled_dot_product_attention(query, key, value, dropout_p=drop, scale=scale)
-    return dropout(attention_weights(query, key, scale=scale), drop) @ value
+    return drop_weights(attention_weights(query, key, scale=scale), value, drop)
 
 
 def attention_weights(query: Tensor, key: Tensor, *, scale: Optional[float] = None) -> Tensor:

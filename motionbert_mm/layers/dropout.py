@@ -26,9 +26,21 @@ def dropout(values: Tensor, rate: float) -> Tensor:
     """Zero entries of any shape with probability ``rate`` and divide the rest by the share that is kept."""
     if rate == 0.0:
         return values
-    if is_plain() or not values.is_cpu or not is_ordinary(values) or rate == 1.0 or values.numel() < LEAST_ENTRIES:
-        return F.dropout(values, rate)
-    return _Dropout.apply(values, rate)
+    return _Dropout.apply(values, rate) if draws_fast(values, rate) else F.dropout(values, rate)
+
+
+def drop_weights(weights: Tensor, value: Tensor, rate: float) -> Tensor:
+    """Return ``dropout(weights, rate) @ value``; the few values are scaled up instead of the many weights."""
+    if rate == 0.0 or not draws_fast(weights, rate):
+        return dropout(weights, rate) @ value
+    kept, share = draw_kept(weights.shape, rate)
+    return (weights * kept) @ (value / share)
+
+
+def draws_fast(values: Tensor, rate: float) -> bool:
+    """Whether entries are dropped by ``draw_kept`` and not by PyTorch."""
+    return (values.is_cpu and is_ordinary(values) and not is_plain() and rate < 1.0
+            and values.numel() >= LEAST_ENTRIES)
 
 
 def draw_kept(shape: torch.Size, rate: float) -> tuple[Tensor, float]:
@@ -60,4 +72,4 @@ class _Dropout(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         """Return the gradient of the values."""
         kept, = ctx.saved_tensors
-        return gradient * kept * ctx.scale, None
+        return (gradient * kept).mul_(ctx.scale), None
