@@ -17,6 +17,7 @@ from motionbert_mm.engine.command_line import one_line_errors, read_config
 from motionbert_mm.engine.distributed import process_group
 from motionbert_mm.evaluation.outputs import add_outputs
 from motionbert_mm.io.atomic import atomic_path
+from motionbert_mm.models.motion_model import PRECISIONS
 
 
 def parse_args() -> argparse.Namespace:
@@ -33,6 +34,10 @@ def parse_args() -> argparse.Namespace:
                         'truth; with metrics of classes: the confusion matrix and a table of classes')
     parser.add_argument('--tta', action=argparse.BooleanOptionalAction, default=None,
                         help='average with the mirrored input (default: flip_test of the config)')
+    parser.add_argument('--amp', nargs='?', const='bf16', choices=list(PRECISIONS),
+                        help='precision of the network, model.amp of the config; bf16 runs on CPUs too (default: '
+                        'float32 or the config; --amp alone: bf16)')
+    parser.add_argument('--compile', action='store_true', help='compile backbone and neck, model.compile of the config')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
                         help='override entries of the config')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
@@ -50,6 +55,10 @@ def load_config(args: argparse.Namespace) -> Config:
     config.load_from, config.resume = None, False
     if args.tta is not None:
         config.model.flip_test = args.tta
+    if args.amp:
+        config.model.amp = args.amp
+    if args.compile:
+        config.model.compile = config.model.get('compile') or True
     evaluators = config.test_evaluator if isinstance(config.test_evaluator, list) else [config.test_evaluator]
     config.test_evaluator = add_outputs(evaluators, dump=args.dump, show_dir=args.show_dir)
     return config

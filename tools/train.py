@@ -13,6 +13,9 @@ from motionbert_mm.engine.classes import fill_classes
 from motionbert_mm.engine.command_line import one_line_errors, read_config
 from motionbert_mm.engine.distributed import process_group
 
+# Optimizer wrappers of the precisions of --amp.
+WRAPPERS = dict(bf16='BFloat16OptimWrapper', fp16='AmpOptimWrapper')
+
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
@@ -21,8 +24,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--work-dir', help='where logs and checkpoints go (default: work_dirs/<config name>)')
     parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
                         help='go on from a checkpoint; without a path, from the latest in the work dir')
-    parser.add_argument('--amp', action='store_true',
-                        help='mixed precision: float16 with loss scaling on CUDA, bfloat16 elsewhere')
+    parser.add_argument('--amp', nargs='?', const='bf16', choices=list(WRAPPERS),
+                        help='mixed precision: bf16, on CPUs too, or fp16 with loss scaling on CUDA (default: float32 '
+                        'or the config; --amp alone: bf16)')
+    parser.add_argument('--compile', action='store_true', help='compile backbone and neck, model.compile of the config')
     parser.add_argument('--seed', type=int, help='seed of every random draw (default: the config, 0)')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
                         help='override entries of the config, e.g. train_cfg.max_epochs=10')
@@ -37,11 +42,10 @@ def load_config(args: argparse.Namespace) -> Config:
     if args.seed is not None:
         config.randomness = dict(config.get('randomness', {}), seed=args.seed)
     if args.amp:
-        if torch.cuda.is_available():
-            config.optim_wrapper.type = 'AmpOptimWrapper'
-            config.optim_wrapper.setdefault('loss_scale', 'dynamic')
-        else:
-            config.optim_wrapper.type = 'BFloat16OptimWrapper'
+        scale = config.optim_wrapper.pop('loss_scale', 'dynamic')
+        config.optim_wrapper.update(type=WRAPPERS[args.amp], **(dict(loss_scale=scale) if args.amp == 'fp16' else {}))
+    if args.compile:
+        config.model.compile = config.model.get('compile') or True
     if args.resume:
         config.resume = True
         config.load_from = None if args.resume == 'auto' else args.resume

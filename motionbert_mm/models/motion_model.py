@@ -2,18 +2,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Optional, Union
 
+import torch
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
 from motionbert_mm.layers.masking import replace_masked
+from motionbert_mm.models.compilation import compile_parts
 from motionbert_mm.models.test_time import mirror_inputs
 from motionbert_mm.registry import MODELS, build
 from motionbert_mm.structures.motion_sample import MotionSample
 from motionbert_mm.structures.skeleton import get_skeleton
 
 Features = Union[Tensor, dict[str, Tensor]]
+PRECISIONS = dict(bf16=torch.bfloat16, fp16=torch.float16)
 
 
 @MODELS.register_module()
@@ -28,19 +32,24 @@ class MotionModel(BaseModel):
         skeleton: joint set of inputs and predictions.
         flip_test: average each prediction with that of the mirrored input.
         frozen: names of sub-modules, e.g. ``['backbone']``, that are neither trained nor left in training mode.
+        compile: compile backbone and neck by ``torch.compile``, for training and prediction; a dict is its arguments.
+            A mask that hides whole frames from ``PSTMOEncoder`` or ``MPMEncoder`` cuts the graph once.
+        amp: 'bf16' or 'fp16', the precision of the network while predicting; decoding stays in float32. Training has
+            ``optim_wrapper`` for it.
         data_preprocessor: config.
         init_cfg: MMEngine's initialisation.
 
     Raises:
         KeyError: an unknown skeleton.
-        ValueError: ``frozen`` names no sub-module, ``predicts`` no head, a head features that the neck lacks, or heads
-            that predict do not agree on the frames.
+        TypeError: ``compile`` has what ``torch.compile`` does not take.
+        ValueError: ``frozen`` names no sub-module, ``predicts`` no head, a head features that the neck lacks, heads
+            that predict do not agree on the frames, ``amp`` is no precision, or this machine cannot compile.
     """
 
     def __init__(self, backbone: dict, *, heads: Mapping[str, dict], neck: Union[dict, Sequence[dict], None] = None,
                  predicts: Optional[Sequence[str]] = None, skeleton: str = 'h36m', flip_test: bool = False,
-                 frozen: Sequence[str] = (), data_preprocessor: Optional[dict] = None,
-                 init_cfg: Optional[dict] = None) -> None:
+                 frozen: Sequence[str] = (), compile: Union[dict, bool, None] = None, amp: Optional[str] = None,
+                 data_preprocessor: Optional[dict] = None, init_cfg: Optional[dict] = None) -> None:
         super().__init__(build(MODELS, data_preprocessor or dict(type='MotionDataPreprocessor')), init_cfg)
         self.skeleton = get_skeleton(skeleton)
         self.flip_test = flip_test
@@ -51,6 +60,11 @@ class MotionModel(BaseModel):
         self._check_predicts()
         self.frozen = tuple(frozen)
         self._freeze()
+        if amp is not None and amp not in PRECISIONS:
+            raise ValueError(f'model.amp is {amp!r}, expected one of {", ".join(PRECISIONS)}, or None for float32')
+        self.amp = amp
+        if compile not in (None, False):
+            compile_parts([self.backbone, *([self.neck] if len(list(self.neck.parameters())) else [])], compile)
 
     def forward(self, inputs: Tensor, data_samples: Optional[MotionSample] = None, mode: str = 'tensor') -> Any:
         """Run the model on one batch.
@@ -98,12 +112,13 @@ class MotionModel(BaseModel):
         Samples of centre-frame heads have that frame only, in ``frame_ids`` too.
         """
         mask, flip, persons = folded_mask(data_samples), list(self.skeleton.flip_indices), inputs.shape[1]
-        passes = [self.run_heads(self.extract_features(inputs, mask), num_persons=persons, data_samples=data_samples)]
-        if self.flip_test:
-            # The mask is mirrored with the pose, so that a joint hidden on one side does not show on the other.
-            mirrored, mask = mirror_inputs(inputs, flip), None if mask is None else mask[..., flip]
-            passes.append(self.run_heads(self.extract_features(mirrored, mask), num_persons=persons,
-                                         data_samples=data_samples, mirrored=True))
+        given = dict(num_persons=persons, data_samples=data_samples)
+        with self._precision(inputs):
+            passes = [self.run_heads(self.extract_features(inputs, mask), **given)]
+            if self.flip_test:
+                # The mask is mirrored with the pose, so that a joint hidden on one side does not show on the other.
+                mirrored, mask = mirror_inputs(inputs, flip), None if mask is None else mask[..., flip]
+                passes.append(self.run_heads(self.extract_features(mirrored, mask), **given, mirrored=True))
         return self._make_samples(passes, inputs.shape[:2], data_samples)
 
     @property
@@ -126,7 +141,8 @@ class MotionModel(BaseModel):
             Tokens (F, D); under ``flip_test`` a second entry with those of the mirrored sequence.
         """
         sequences = [inputs, mirror_inputs(inputs, self.skeleton.flip_indices)] if self.flip_test else [inputs]
-        return [self.backbone.embed_sequence(sequence) for sequence in sequences]
+        with self._precision(inputs):
+            return [self.backbone.embed_sequence(sequence) for sequence in sequences]
 
     def predict_windows(self, tokens: Sequence[Tensor], windows: Tensor,
                         data_samples: MotionSample) -> list[MotionSample]:
@@ -138,13 +154,19 @@ class MotionModel(BaseModel):
             data_samples: metainfo of the K windows, as for ``predict``; if the centre frame alone is predicted, that of
                 the centre frames is enough.
         """
-        passes = [self.run_heads(self.neck(self.backbone.encode_windows(each, windows)), data_samples=data_samples,
-                                 mirrored=bool(number)) for number, each in enumerate(tokens)]
+        with self._precision(tokens[0]):
+            passes = [self.run_heads(self.neck(self.backbone.encode_windows(each, windows)), data_samples=data_samples,
+                                     mirrored=bool(number)) for number, each in enumerate(tokens)]
         return self._make_samples(passes, (len(windows), 1), data_samples)
+
+    def _precision(self, inputs: Tensor) -> AbstractContextManager:
+        """Return the context of predictions: autocast to ``amp``, or what is around already."""
+        return torch.autocast(inputs.device.type, PRECISIONS[self.amp]) if self.amp else nullcontext()
 
     def _make_samples(self, passes: Sequence[dict], shape: Sequence[int],
                       data_samples: MotionSample) -> list[MotionSample]:
         """Average the outputs of the plain and the mirrored pass; decode them, ``shape`` being (B, M)."""
+        passes = [{name: _full_precision(output) for name, output in outputs.items()} for outputs in passes]
         outputs, flip = passes[0], list(self.skeleton.flip_indices)
         if len(passes) > 1:
             outputs = {name: self.heads[name].average_mirrored(outputs[name], passes[1][name], flip)
@@ -264,6 +286,11 @@ def _takes_mask(module: nn.Module) -> bool:
 def _run(module: nn.Module, inputs: Tensor, mask: Optional[Tensor]) -> Features:
     """Run a backbone or neck, under a mask if there is one and the module has a use for it."""
     return module(inputs, mask) if mask is not None and _takes_mask(module) else module(inputs)
+
+
+def _full_precision(output: Tensor) -> Tensor:
+    """Give float32 to what autocast left in less, before it becomes millimetres."""
+    return output.float() if output.dtype in PRECISIONS.values() else output
 
 
 def folded_mask(data_samples: Optional[MotionSample]) -> Optional[Tensor]:

@@ -82,3 +82,38 @@ def test_a_run_on_class_pairs_resumes_in_the_middle_of_an_epoch(tiny_store, tmp_
     expected, before = whole.model.state_dict(), load(tmp_path / 'whole' / 'iter_6.pth')['state_dict']
     assert all(torch.equal(value, expected[key]) for key, value in resumed.model.state_dict().items())
     assert not torch.equal(before['neck.fc.weight'], expected['neck.fc.weight'])
+
+
+@pytest.mark.parametrize('kind', ['OptimWrapper', 'BFloat16OptimWrapper'])
+def test_accumulated_gradients_step_and_resume_in_the_middle_of_an_epoch(tiny_store, tmp_path, kind):
+    """Of the three batches of an epoch two make a step: after iterations 2, 4 and 6."""
+    accumulate = {'optim_wrapper.type': kind, 'optim_wrapper.accumulative_counts': 2}
+    whole = make_runner(tiny_store, tmp_path / 'whole', **accumulate)
+    whole.train()
+    states = [load(tmp_path / 'whole' / f'iter_{number}.pth')['state_dict'] for number in range(1, 7)]
+    weights = [state['neck.fc.weight'] for state in states]
+    steps = [not torch.equal(before, after) for before, after in zip(weights, weights[1:])]
+    assert steps == [True, False, True, False, True]
+    resumed = make_runner(tiny_store, tmp_path / 'resumed', resume=True,
+                          load_from=str(tmp_path / 'whole' / 'iter_4.pth'), **accumulate)
+    resumed.train()
+    assert (resumed.iter, resumed.epoch) == (6, 2)
+    expected = whole.model.state_dict()
+    assert all(torch.equal(value, expected[key]) for key, value in resumed.model.state_dict().items())
+
+
+def test_a_compiled_model_trains_and_resumes_like_any(whole_run, tiny_store, tmp_path):
+    runner = make_runner(tiny_store, tmp_path / 'compiled', resume=True, load_from=str(whole_run / 'iter_4.pth'),
+                         **{'model.compile.backend': 'eager'})
+    runner.train()
+    expected = load(whole_run / 'iter_6.pth')['state_dict']
+    assert runner.model.state_dict().keys() == expected.keys()
+    torch.testing.assert_close(dict(runner.model.state_dict()), dict(expected))
+    assert load(tmp_path / 'compiled' / 'iter_6.pth')['state_dict'].keys() == expected.keys()
+
+
+def test_activation_checkpointing_trains_to_the_same_weights(whole_run, tiny_store, tmp_path):
+    runner = make_runner(tiny_store, tmp_path / 'again', **{'model.backbone.activation_checkpointing': True})
+    assert runner.model.backbone.activation_checkpointing
+    runner.train()
+    torch.testing.assert_close(dict(runner.model.state_dict()), dict(load(whole_run / 'iter_6.pth')['state_dict']))

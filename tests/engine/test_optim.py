@@ -4,6 +4,7 @@ from mmengine.optim import OptimWrapper, build_optim_wrapper
 
 from motionbert_mm.engine.optim import MotionOptimConstructor
 from motionbert_mm.registry import MODELS, build
+from motionbert_mm.structures.motion_sample import MotionSample
 
 ADAMW = dict(type='AdamW', lr=1e-3, weight_decay=0.1)
 
@@ -113,3 +114,27 @@ def test_parts_learn_at_their_own_rates(model):
 def test_a_part_that_the_model_lacks_is_named(model):
     with pytest.raises(ValueError, match='lr_mults of paramwise_cfg names heads.text, which the model lacks; it has'):
         groups(model, lr_mults={'heads.text': 0.1})
+
+
+@pytest.mark.parametrize('kind, tolerance', [('OptimWrapper', 1e-5), ('BFloat16OptimWrapper', 2e-2)])
+@pytest.mark.parametrize('clip', [None, dict(max_norm=0.05)])
+def test_two_half_batches_accumulated_are_one_batch(tiny_model, kind, tolerance, clip):
+    def step(sizes):
+        torch.manual_seed(0)
+        model = build(MODELS, tiny_model).train()
+        before = [value.detach().clone() for value in model.parameters()]
+        wrapper = MotionOptimConstructor(dict(type=kind, optimizer=dict(type='SGD', lr=0.1), clip_grad=clip,
+                                              accumulative_counts=len(sizes)))(model)
+        parts = zip(inputs.split(sizes), targets.split(sizes))
+        for number, (given, target) in enumerate(parts, start=1):
+            samples = MotionSample(metainfo=dict(skeleton='h36m'), target_3d=target)
+            model.train_step(dict(inputs=given, data_samples=samples), wrapper)
+            moved = [(value - start).flatten() for value, start in zip(model.parameters(), before)]
+            assert any(change.any() for change in moved) is (number == len(sizes))
+        return torch.cat(moved).detach()
+
+    inputs, targets = torch.randn(4, 1, 9, 17, 3), torch.randn(4, 1, 9, 17, 3)
+    whole, halves = step([4]), step([2, 2])
+    assert (halves - whole).norm() < tolerance * whole.norm()
+    if clip:  # by the norm of the sum, not of each half
+        assert halves.norm() == pytest.approx(0.1 * clip['max_norm'], rel=1e-3)

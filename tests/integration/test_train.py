@@ -80,15 +80,19 @@ def test_training_writes_checkpoints_and_measures(run):
     assert 0 < logged_metrics(work_dir)['MPJPE'] < 1000
 
 
-@pytest.mark.parametrize('has_cuda, wrapper', [(False, 'BFloat16OptimWrapper'), (True, 'AmpOptimWrapper')])
-def test_command_line_options_reach_the_config(run, monkeypatch, has_cuda, wrapper):
+@pytest.mark.parametrize('precision, wrapper', [([], dict(type='BFloat16OptimWrapper')),
+                                                (['bf16'], dict(type='BFloat16OptimWrapper')),
+                                                (['fp16'], dict(type='AmpOptimWrapper', loss_scale='dynamic'))])
+def test_command_line_options_reach_the_config(run, monkeypatch, precision, wrapper):
     config, work_dir = run
-    monkeypatch.setattr('torch.cuda.is_available', lambda: has_cuda)
-    monkeypatch.setattr('sys.argv', ['train.py', str(config), '--work-dir', str(work_dir), '--amp', '--seed', '7',
-                                     '--resume', '--cfg-options', 'train_cfg.max_epochs=5', '--launcher', 'slurm'])
+    monkeypatch.setattr('sys.argv', ['train.py', str(config), '--work-dir', str(work_dir), '--amp', *precision,
+                                     '--compile', '--seed', '7', '--resume', '--cfg-options', 'train_cfg.max_epochs=5',
+                                     '--launcher', 'slurm'])
     tool = load_tool('train.py')
     loaded = tool.load_config(tool.parse_args())
-    assert loaded.optim_wrapper.type == wrapper and loaded.optim_wrapper.constructor == 'MotionOptimConstructor'
+    assert {key: loaded.optim_wrapper.get(key) for key in wrapper} == wrapper and loaded.model.compile is True
+    assert ('loss_scale' in loaded.optim_wrapper) is ('loss_scale' in wrapper)
+    assert loaded.optim_wrapper.constructor == 'MotionOptimConstructor' and 'amp' not in loaded.model
     assert loaded.randomness.seed == 7 and loaded.resume is True and loaded.load_from is None
     assert loaded.train_cfg.max_epochs == 5 and loaded.launcher == 'slurm' and loaded.work_dir == str(work_dir)
 
@@ -114,6 +118,34 @@ def test_testing_measures_dumps_and_draws(run, tiny_store, tmp_path):
             assert dump[f'{clip.name}/frame_ids'].tolist() == list(range(clip.length))
     pictures = list((tmp_path / 'show').glob('*.png'))
     assert len(pictures) == len(clips) and all(path.stat().st_size > 1000 for path in pictures)
+
+
+@pytest.mark.parametrize('name, options', [
+    ('--amp', dict(amp='bf16')), ('--compile', dict(compile=True)), (['--amp', 'fp16'], dict(amp='fp16'))])
+def test_switches_of_testing_reach_the_model(run, monkeypatch, name, options):
+    config, work_dir = run
+    switches = [name] if isinstance(name, str) else name
+    monkeypatch.setattr('sys.argv', ['test.py', str(config), str(work_dir / 'epoch_2.pth'), *switches])
+    tool = load_tool('test.py')
+    model = tool.load_config(tool.parse_args()).model
+    assert {key: model[key] for key in ('amp', 'compile') if key in model} == options
+
+
+def test_a_config_names_how_to_compile(run, monkeypatch):
+    config, work_dir = run
+    monkeypatch.setattr('sys.argv', ['test.py', str(config), str(work_dir / 'epoch_2.pth'), '--compile',
+                                     '--cfg-options', 'model.compile.backend=eager', 'model.compile.dynamic=True'])
+    tool = load_tool('test.py')
+    assert tool.load_config(tool.parse_args()).model.compile == dict(backend='eager', dynamic=True)
+
+
+def test_testing_in_bfloat16_measures_about_the_same(run, tmp_path):
+    config, work_dir = run
+    result = run_tool('test.py', config, work_dir / 'epoch_2.pth', '--work-dir', tmp_path / 'half', '--amp', 'bf16',
+                      '--compile', '--cfg-options', 'model.compile.backend=eager')
+    assert result.returncode == 0, result.stderr
+    half, full = (logged_metrics(folder)['MPJPE'] for folder in (tmp_path / 'half', work_dir))
+    assert half == pytest.approx(full, rel=5e-3) and half != full
 
 
 def test_a_killed_run_resumes_to_the_same_bits(tiny_store, tmp_path):

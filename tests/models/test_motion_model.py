@@ -132,6 +132,28 @@ def test_a_training_step_lowers_the_loss(tiny_model, batch):
     assert losses[-1] < 0.85 * losses[0]
 
 
+@pytest.mark.parametrize('flip_test', [False, True])
+def test_predictions_in_bfloat16_are_close_and_decoded_in_float32(tiny_model, batch, flip_test):
+    full, half = (make(tiny_model, flip_test=flip_test, amp=amp) for amp in (None, 'bf16'))
+    types = []
+    half.backbone.register_forward_hook(lambda module, inputs, output: types.append(half.neck.fc(output).dtype))
+    with torch.no_grad():
+        pairs = [(one.keypoints_3d, other.keypoints_3d) for one, other in
+                 zip(full(**batch, mode='predict'), half(**batch, mode='predict'))]
+    assert types == [torch.bfloat16] * (1 + flip_test)
+    scale = torch.cat([one for one, _ in pairs]).std()
+    for one, other in pairs:
+        assert other.dtype == torch.float32 and not torch.equal(one, other)
+        assert (one - other).abs().max() < 0.05 * scale
+    assert half(batch['inputs']).dtype == torch.float32  # predictions alone
+    torch.testing.assert_close(half(**batch, mode='loss'), full(**batch, mode='loss'), rtol=0, atol=0)
+
+
+def test_an_unknown_precision_is_named(tiny_model):
+    with pytest.raises(ValueError, match="model.amp is 'half', expected one of bf16, fp16, or None"):
+        build(MODELS, dict(tiny_model, amp='half'))
+
+
 def test_frozen_parts_are_not_trained(tiny_model, batch):
     tiny_model['backbone'].update(drop=0.5, drop_path=0.5)
     model = make(tiny_model, frozen=['backbone', 'heads.pose']).train()

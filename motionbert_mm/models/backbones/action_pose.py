@@ -39,11 +39,11 @@ class ActionPoseEncoder(DSTformer):
                  max_frames: int = 243, dim: int = 512, depth: int = 5, num_heads: int = 8, mlp_ratio: float = 2.0,
                  use_fusion: bool = True, qkv_bias: bool = True, qk_scale: Optional[float] = None, drop: float = 0.0,
                  attn_drop: float = 0.0, drop_path: float = 0.0, norm_eps: float = 1e-6,
-                 init_cfg: Optional[dict] = None) -> None:
+                 activation_checkpointing: bool = False, init_cfg: Optional[dict] = None) -> None:
         super().__init__(in_channels, num_joints=num_joints, max_frames=max_frames, dim=dim, depth=depth,
                          num_heads=num_heads, mlp_ratio=mlp_ratio, use_fusion=use_fusion, qkv_bias=qkv_bias,
                          qk_scale=qk_scale, drop=drop, attn_drop=attn_drop, drop_path=drop_path, norm_eps=norm_eps,
-                         init_cfg=init_cfg)
+                         activation_checkpointing=activation_checkpointing, init_cfg=init_cfg)
         if gives_token and not (class_token and 1 <= tap_layer <= depth):
             raise ValueError(f'ActionPoseEncoder gives its token after a stage 1 to depth={depth}, got '
                              f'tap_layer={tap_layer} and class_token={class_token}; change them in the config, or set '

@@ -61,10 +61,12 @@ class DSTformer(StreamTransformer):
     def __init__(self, in_channels: int = 3, *, num_joints: int = 17, max_frames: int = 243, dim: int = 512,
                  depth: int = 5, num_heads: int = 8, mlp_ratio: float = 2.0, use_fusion: bool = True,
                  qkv_bias: bool = True, qk_scale: Optional[float] = None, drop: float = 0.0, attn_drop: float = 0.0,
-                 drop_path: float = 0.0, norm_eps: float = 1e-6, init_cfg: Optional[dict] = None) -> None:
+                 drop_path: float = 0.0, norm_eps: float = 1e-6, activation_checkpointing: bool = False,
+                 init_cfg: Optional[dict] = None) -> None:
         super().__init__(in_channels, num_joints=num_joints, max_frames=max_frames, dim=dim, depth=depth,
                          num_heads=num_heads, mlp_ratio=mlp_ratio, qkv_bias=qkv_bias, qk_scale=qk_scale, drop=drop,
-                         attn_drop=attn_drop, drop_path=drop_path, norm_eps=norm_eps, init_cfg=init_cfg)
+                         attn_drop=attn_drop, drop_path=drop_path, norm_eps=norm_eps,
+                         activation_checkpointing=activation_checkpointing, init_cfg=init_cfg)
         self.fusion = nn.ModuleList(self.fusion_layer(dim) for _ in range(depth)) if use_fusion else None
 
     def fuse(self, stage: int, *streams: Tensor) -> Tensor:

@@ -36,17 +36,20 @@ class MPMEncoder(PSTMOEncoder):
         has_joint_token: hidden joints become a learned joint instead of zeros.
         has_3d: False leaves the 3D encoder and its joint out, as in stage II.
         hidden_in_statistics: see ``PSTMOEncoder``.
+        activation_checkpointing: see ``PSTMOEncoder``.
         init_cfg: MMEngine's initialisation.
     """
 
     def __init__(self, *, num_joints: int = 16, max_frames: int = 243, dim: int = 256, depth: int = 4,
                  num_heads: int = 8, mlp_ratio: float = 2.0, hidden_dim: int = 512, num_blocks: int = 1,
                  drop: float = 0.1, mlp_drop: Optional[float] = None, has_joint_token: bool = True,
-                 has_3d: bool = True, hidden_in_statistics: bool = True, init_cfg: Optional[dict] = None) -> None:
+                 has_3d: bool = True, hidden_in_statistics: bool = True, activation_checkpointing: bool = False,
+                 init_cfg: Optional[dict] = None) -> None:
         super().__init__(XY, num_joints=num_joints, max_frames=max_frames, dim=dim, depth=depth, num_heads=num_heads,
                          mlp_ratio=mlp_ratio, hidden_dim=hidden_dim, num_blocks=num_blocks, drop=drop,
                          mlp_drop=mlp_drop, has_joint_token=has_joint_token,
-                         hidden_in_statistics=hidden_in_statistics, init_cfg=init_cfg)
+                         hidden_in_statistics=hidden_in_statistics,
+                         activation_checkpointing=activation_checkpointing, init_cfg=init_cfg)
         mlp_drop = drop if mlp_drop is None else mlp_drop
         self.expand_3d = NormedLinear(num_joints * XYZ, hidden_dim, drop=mlp_drop) if has_3d else None
         self.joint_token_3d = nn.Parameter(torch.randn(XYZ)) if has_3d and has_joint_token else None

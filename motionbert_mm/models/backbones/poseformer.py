@@ -8,6 +8,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from motionbert_mm.layers.attention import attend_joints
+from motionbert_mm.layers.recompute import recompute
 from motionbert_mm.layers.transformer import TransformerLayer
 from motionbert_mm.models.backbones.checks import check_inputs
 from motionbert_mm.registry import MODELS
@@ -35,15 +36,18 @@ class PoseFormer(BaseModule):
         attn_drop: dropout of the attention weights.
         drop_path: stochastic depth of the last layer of both, growing linearly from 0. MotionBERT used none,
             PoseFormer itself 0.1.
+        activation_checkpointing: keep less for the backward pass and compute the rest again there: of every layer
+            only its input is kept. Takes less memory and more time; results are the same.
         init_cfg: MMEngine's initialisation.
     """
 
     def __init__(self, in_channels: int = 3, *, num_joints: int = 17, max_frames: int = 243, dim: int = 32,
                  depth: int = 4, num_heads: int = 8, mlp_ratio: float = 2.0, drop: float = 0.0,
-                 attn_drop: float = 0.0, drop_path: float = 0.0, init_cfg: Optional[dict] = None) -> None:
+                 attn_drop: float = 0.0, drop_path: float = 0.0, activation_checkpointing: bool = False,
+                 init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
         self.in_channels, self.num_joints, self.max_frames = in_channels, num_joints, max_frames
-        self.out_channels = dim
+        self.out_channels, self.activation_checkpointing = dim, activation_checkpointing
         frame_dim = num_joints * dim
         self.embed, self.embed_drop = nn.Linear(in_channels, dim), nn.Dropout(drop)
         self.joint_embed = nn.Parameter(torch.zeros(1, num_joints, dim))
@@ -73,10 +77,10 @@ class PoseFormer(BaseModule):
         check_inputs(self, inputs)
         joints = self.embed_drop(self.embed(inputs) + self.joint_embed)  # (N, T, J, D)
         for layer in self.spatial:
-            joints = attend_joints(layer, joints)
+            joints = recompute(attend_joints, layer, joints, wanted=self.activation_checkpointing)
         frames = self.spatial_norm(joints).flatten(2)  # (N, T, J D)
         frames = self.embed_drop(frames + self.frame_embed[:, :inputs.shape[1]])
         for layer in self.temporal:
-            frames = layer(frames)
+            frames = recompute(layer, frames, wanted=self.activation_checkpointing)
         features = self.to_joints(self.temporal_norm(frames))
         return features.unflatten(-1, (self.num_joints, -1))

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from motionbert_mm.layers.frame_mlp import NormedLinear, ResidualMLP
 from motionbert_mm.layers.init import start_equal
-from motionbert_mm.layers.masking import keep_visible, replace_masked, restore_masked
+from motionbert_mm.layers.masking import keep_visible, replace_masked, restore_masked, visible_places
 from motionbert_mm.layers.norm import unused_norm
+from motionbert_mm.layers.recompute import recompute
 from motionbert_mm.layers.transformer import ReLUTransformerLayer
 from motionbert_mm.models.backbones.checks import check_inputs
 from motionbert_mm.registry import MODELS
@@ -38,6 +39,8 @@ class PSTMOEncoder(BaseModule):
         has_joint_token: hidden joints become a learned joint, for masked pose modelling, instead of zeros.
         hidden_in_statistics: while training, the batch norms also see frames that are hidden, as in the official code.
             False keeps them out altogether.
+        activation_checkpointing: keep less for the backward pass and compute the rest again there: of every
+            transformer layer only its input is kept. Takes less memory and more time; results are the same.
         init_cfg: MMEngine's initialisation.
     """
 
@@ -48,10 +51,11 @@ class PSTMOEncoder(BaseModule):
                  depth: int = 3, num_heads: int = 8, mlp_ratio: float = 2.0, hidden_dim: int = 512,
                  num_blocks: int = 1, drop: float = 0.1, mlp_drop: Optional[float] = None,
                  has_joint_token: bool = False, hidden_in_statistics: bool = True,
-                 init_cfg: Optional[dict] = None) -> None:
+                 activation_checkpointing: bool = False, init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
         self.in_channels, self.num_joints, self.max_frames, self.out_channels = in_channels, num_joints, max_frames, dim
         self.hidden_in_statistics = hidden_in_statistics
+        self.activation_checkpointing = activation_checkpointing
         mlp_drop = drop if mlp_drop is None else mlp_drop
         self.expand = NormedLinear(num_joints * in_channels, hidden_dim, drop=mlp_drop)
         self.blocks = nn.Sequential(*(ResidualMLP(hidden_dim, drop=mlp_drop) for _ in range(num_blocks)))
@@ -98,14 +102,14 @@ class PSTMOEncoder(BaseModule):
             tokens = self.embed_frames(points, expand)
             return self.mix_frames(tokens + self.frame_embed[:, :points.shape[1]])[:, :, None]
         is_hidden = mask.all(dim=-1)  # (N, T)
+        places = visible_places(is_hidden)  # (N, V)
         points = replace_masked(points, mask & ~is_hidden[..., None], token)
         if self.training and self.hidden_in_statistics:
-            tokens = keep_visible(self.embed_frames(points, expand), is_hidden)
+            tokens = keep_visible(self.embed_frames(points, expand), places)
         else:
-            tokens = self.embed_frames(keep_visible(points, is_hidden), expand)
-        positions = self.frame_embed[:, :points.shape[1]].expand(len(points), -1, -1)
-        tokens = self.mix_frames(tokens + keep_visible(positions, is_hidden))
-        return restore_masked(tokens, is_hidden)[:, :, None]
+            tokens = self.embed_frames(keep_visible(points, places), expand)
+        tokens = self.mix_frames(tokens + self.frame_embed[0, places])
+        return restore_masked(tokens, places, points.shape[1])[:, :, None]
 
     def embed_frames(self, points: Tensor, expand: nn.Module) -> Tensor:
         """Make a token of every pose, without its position: (N, T, J, C) -> (N, T, D)."""
@@ -132,5 +136,5 @@ class PSTMOEncoder(BaseModule):
     def mix_frames(self, tokens: Tensor) -> Tensor:
         """Run the transformer over tokens with their positions: (N, V, D) -> (N, V, D)."""
         for layer in self.layers:
-            tokens = layer(tokens)
+            tokens = recompute(layer, tokens, wanted=self.activation_checkpointing)
         return tokens

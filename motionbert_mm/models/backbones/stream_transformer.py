@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from motionbert_mm.layers.attention import attend_frames, attend_joints
 from motionbert_mm.layers.init import init_transformer
+from motionbert_mm.layers.recompute import recompute
 from motionbert_mm.layers.transformer import SeriesTransformerLayer, TransformerLayer
 from motionbert_mm.models.backbones.checks import check_inputs
 
@@ -41,6 +42,8 @@ class StreamTransformer(BaseModule):
         drop_path: stochastic depth of the last stage; it grows linearly from 0. Differs from official: rows
             of the folded tensor are dropped (a frame in spatial, a joint's track in temporal layers).
         norm_eps: epsilon of the layer norms. Official: 1e-6.
+        activation_checkpointing: keep less for the backward pass and compute the rest again there: of every stage
+            only its input is kept. Takes less memory and more time; results are the same.
         init_cfg: MMEngine's initialisation, e.g. ``dict(type='Pretrained', checkpoint=..., prefix='backbone.')``.
     """
 
@@ -50,10 +53,12 @@ class StreamTransformer(BaseModule):
     def __init__(self, in_channels: int = 3, *, num_joints: int = 17, max_frames: int = 243, dim: int = 512,
                  depth: int = 5, num_heads: int = 8, mlp_ratio: float = 2.0, qkv_bias: bool = True,
                  qk_scale: Optional[float] = None, drop: float = 0.0, attn_drop: float = 0.0,
-                 drop_path: float = 0.0, norm_eps: float = 1e-6, init_cfg: Optional[dict] = None) -> None:
+                 drop_path: float = 0.0, norm_eps: float = 1e-6, activation_checkpointing: bool = False,
+                 init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
         self.in_channels, self.num_joints, self.max_frames = in_channels, num_joints, max_frames
         self.out_channels, self.depth = dim, depth
+        self.activation_checkpointing = activation_checkpointing
         self.embed = nn.Linear(in_channels, dim)
         self.joint_embed = nn.Parameter(torch.zeros(1, num_joints, dim))
         self.frame_embed = nn.Parameter(torch.zeros(1, max_frames, 1, dim))
@@ -98,6 +103,10 @@ class StreamTransformer(BaseModule):
 
     def run_stage(self, stage: int, features: Tensor) -> Tensor:
         """Run the streams of a stage on (N, T, J, D) and fuse them."""
+        return recompute(self._run_streams, stage, features, wanted=self.activation_checkpointing)
+
+    def _run_streams(self, stage: int, features: Tensor) -> Tensor:
+        """Do the work of ``run_stage``."""
         return self.fuse(stage, *(self._run(name, stage, features) for name in self.streams))
 
     def fuse(self, stage: int, *streams: Tensor) -> Tensor:
