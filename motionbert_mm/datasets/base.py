@@ -42,6 +42,9 @@ class MotionDataset(Dataset):
         input_2d: 'detected' takes the noisy detections, 'exact' the projected truth with confidence 1; None reads no
             2D, for stores of 3D alone that a transform of the pipeline looks at.
         targets: arrays of the store to fetch besides the input, e.g. ``('keypoints_3d',)``.
+        target_frames: 'all', or 'centre' to fetch ``targets``, and ``visible``, of the centre frame alone, (B, M, 1, ...),
+            for trainings of which no loss looks at another frame; most of what is fetched is then 2D. Windows are of
+            ``kind='centre'``; metrics compare all frames, so that data sets in test mode fetch them.
         pipeline: configs of transforms.
         pipeline_changes: name of a transform of ``pipeline`` -> arguments to change, or None to leave it out; for
             configs that inherit, and the command line, which cannot reach into a list.
@@ -68,8 +71,8 @@ class MotionDataset(Dataset):
     """
 
     def __init__(self, data_root: str, *, window: dict, input_2d: Optional[str] = 'detected',
-                 targets: Sequence[str] = ('keypoints_3d',), pipeline: Sequence[dict] = (),
-                 pipeline_changes: Optional[Mapping[str, Optional[dict]]] = None,
+                 targets: Sequence[str] = ('keypoints_3d',), target_frames: str = 'all',
+                 pipeline: Sequence[dict] = (), pipeline_changes: Optional[Mapping[str, Optional[dict]]] = None,
                  include: Sequence[str] = (), exclude: Sequence[str] = (), valid_only: bool = False,
                  fraction: float = 1.0, num_persons: Optional[int] = None, split: Optional[str] = None,
                  classes: Optional[Sequence[str]] = None, other_classes: str = 'refuse', test_mode: bool = False,
@@ -97,6 +100,7 @@ class MotionDataset(Dataset):
         if test_mode and unfit:
             raise ValueError(f'{", ".join(unfit)} is for training only, but the data set is in test mode; leave it out '
                              'of the pipeline of this data set')
+        self._target_frames = self._choose_frames(target_frames, test_mode)
         self.test_mode, self.seed = test_mode, seed
         # Epoch and seed of the run, in shared memory: seen by workers that are alive.
         self._epoch = torch.zeros(2, dtype=torch.int64).share_memory_()
@@ -157,19 +161,20 @@ class MotionDataset(Dataset):
         frames = frames + first[:, 0]
         person = np.arange(self.num_persons)[:, None]  # (M, 1)
         is_there = person < persons  # (B, M, 1)
-        rows = start + np.where(is_there, person, 0) * length + frames[:, None]  # (B, M, T)
-        results = {name: self.store.gather(name, rows) for name in self.targets}
+        rows = (start + np.where(is_there, person, 0) * length) + frames[:, None]  # (B, M, T)
+        kept = self._target_frames
+        results = {name: self.store.gather(name, rows[:, :, kept]) for name in self.targets}
         if self.input_2d:
             keypoints, confidence = INPUT_ARRAYS[self.input_2d]
             results['keypoints_2d'] = self.store.gather(keypoints, rows)
             results['confidence'] = (self.store.gather(confidence, rows) if confidence else
-                                     np.ones(results['keypoints_2d'].shape[:-1], np.float32))
+                                     np.broadcast_to(np.float32(1.0), results['keypoints_2d'].shape[:-1]))
         if not is_there.all():
             results = {name: _zero_absent(values, is_there) for name, values in results.items()}
-        counts = is_inside[:, None] & is_there  # (B, M, T)
+        counts = is_inside[:, None, kept] & is_there  # (B, M, T), or (B, M, 1) of centre frames
         if VALID in self.store.arrays:
-            counts = counts & self.store.gather(VALID, rows)
-        results['visible'] = np.broadcast_to(counts[..., None], (*rows.shape, self.skeleton.num_joints))
+            counts = counts & self.store.gather(VALID, rows[:, :, kept])
+        results['visible'] = np.broadcast_to(counts[..., None], (*counts.shape, self.skeleton.num_joints))
         if self.windows.hides_padding:
             results['is_inside'] = is_inside
         meta = self.describe(clips, frames, rng)
@@ -179,8 +184,25 @@ class MotionDataset(Dataset):
 
     def describe(self, clips: np.ndarray, frames: np.ndarray, rng: np.random.Generator) -> dict:
         """Return the metainfo of windows: what is known of their clips (B,), of which they show frames (B, T)."""
-        return {name: column[clips] if isinstance(column, np.ndarray) else [column[clip] for clip in clips]
+        numbers = clips.tolist()
+        return {name: column[clips] if isinstance(column, np.ndarray) else [column[number] for number in numbers]
                 for name, column in self._clip_meta.items()}
+
+    def _choose_frames(self, target_frames: str, test_mode: bool) -> slice:
+        """Return which frames of a window are fetched of targets."""
+        if target_frames not in ('all', 'centre'):
+            raise ValueError(f"target_frames is {target_frames!r}, expected 'all' or 'centre'")
+        if target_frames == 'all':
+            return slice(None)
+        if test_mode:
+            raise ValueError("target_frames='centre' is for training, but the data set is in test mode; metrics compare "
+                             "all frames, leave it at 'all'")
+        unfit = [type(step).__name__ for step in self.pipeline if getattr(step, 'reads_all_targets', False)]
+        if unfit:
+            raise ValueError(f"{', '.join(unfit)} needs the targets of all frames; set target_frames='all' of the data "
+                             'set, or leave it out of its pipeline')
+        middle = self.windows.num_frames // 2
+        return slice(middle, middle + 1)
 
     def _valid_frames(self, clip: Clip, part: range) -> np.ndarray:
         """Return the frames that are valid for somebody, counted from the start of a part of a clip."""

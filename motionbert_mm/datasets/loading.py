@@ -31,9 +31,14 @@ def collate_batch(results: dict) -> dict:
     if not isinstance(results, dict) or 'fields' not in results:
         raise TypeError(f'collate_batch expects the batch that PackInputs makes, got {_describe(results)}; end the '
                         "pipeline with dict(type='PackInputs') and leave the batch to MotionDataset.__getitems__")
-    fields = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in results['fields'].items()}
-    return dict(inputs=torch.from_numpy(np.ascontiguousarray(results['inputs'])),
+    fields = {name: _tensor(value) for name, value in results['fields'].items()}
+    return dict(inputs=_tensor(results['inputs']),
                 data_samples=MotionSample(metainfo=results['metainfo'], **fields))
+
+
+def _tensor(values: np.ndarray) -> torch.Tensor:
+    """Return a tensor of its own memory or, without a copy, that of the array."""
+    return torch.from_numpy(np.require(values, requirements=['C', 'W']))
 
 
 def _describe(results: Any) -> str:

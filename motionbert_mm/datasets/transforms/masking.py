@@ -1,9 +1,16 @@
 """Masks sampled: which joints and frames the network has to do without."""
 from __future__ import annotations
 
+import math
+from functools import cache
+from itertools import combinations
+
 import numpy as np
 
 from motionbert_mm.registry import TRANSFORMS
+
+MAX_SUBSETS = 1 << 15  # of which a table is made, to draw a row of it
+STEPS = 1 << 16  # into which shares are divided, so that two random bytes decide for most entries
 
 
 def sample_mask(shape: tuple, ratio: float, rng: np.random.Generator, exact: bool = True) -> np.ndarray:
@@ -20,7 +27,29 @@ def sample_mask(shape: tuple, ratio: float, rng: np.random.Generator, exact: boo
     """
     if exact:
         return sample_exactly(shape, round(ratio * shape[-1]), rng)
-    return rng.random(shape, dtype=np.float32) < ratio
+    return sample_independently(shape, ratio, rng)
+
+
+def sample_independently(shape: tuple, ratio: float, rng: np.random.Generator) -> np.ndarray:
+    """Choose every entry by a draw of its own.
+
+    Args:
+        shape: of the mask.
+        ratio: share of the entries.
+        rng: source of the draws.
+
+    Returns:
+        ``shape`` bool, True = hidden.
+    """
+    size = math.prod(shape)
+    # Four draws of each word: the random numbers are what costs.
+    words = rng.integers(np.iinfo(np.uint64).max, size=-(-size // 4), dtype=np.uint64, endpoint=True)
+    draws = words.view(np.uint16)[:size]
+    steps = math.floor(ratio * STEPS)
+    mask = draws < steps
+    undecided = np.flatnonzero(draws == steps)
+    mask[undecided] = rng.random(len(undecided)) < ratio * STEPS - steps
+    return mask.reshape(shape)
 
 
 def sample_exactly(shape: tuple, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -34,11 +63,23 @@ def sample_exactly(shape: tuple, count: int, rng: np.random.Generator) -> np.nda
     Returns:
         ``shape`` bool, True = hidden.
     """
+    if count and math.comb(shape[-1], count) <= MAX_SUBSETS:
+        table = _subsets(shape[-1], count)
+        return np.take(table, rng.integers(len(table), size=shape[:-1]), axis=0)
     mask = np.zeros(shape, bool)
     if count:
         order = np.argpartition(rng.random(shape, dtype=np.float32), count - 1, axis=-1)
         np.put_along_axis(mask, order[..., :count], True, axis=-1)
     return mask
+
+
+@cache
+def _subsets(total: int, count: int) -> np.ndarray:
+    """Return all ways to choose ``count`` of ``total`` entries, (S, total) bool."""
+    rows = np.array(list(combinations(range(total), count)))
+    table = np.zeros((len(rows), total), bool)
+    np.put_along_axis(table, rows, True, axis=-1)
+    return table
 
 
 def inputs_to_corrupt(results: dict, name: str) -> np.ndarray:
@@ -97,7 +138,7 @@ class SampleMask:
         batch, persons, frames, joints = shape = inputs_to_corrupt(results, 'SampleMask').shape[:-1]
         mask = sample_mask((batch, persons, frames * joints), self.joint_ratio, rng, self.exact).reshape(shape)
         rows = (1, 1, frames) if self.share_frames else (batch, persons, frames)
-        mask = mask | sample_mask(rows, self.frame_ratio, rng, self.exact)[..., None]
+        mask |= sample_mask(rows, self.frame_ratio, rng, self.exact)[..., None]
         return dict(results, mask=mask | results['mask'] if 'mask' in results else mask)
 
 
@@ -160,7 +201,8 @@ class SampleExactMask:
         batch, persons, frames, joints = shape
         # Official: int() of the product of floats, which can be one less than the share: int(0.29 * 100) is 28.
         hidden_frames = sample_exactly((batch, persons, frames), int(frames * self.frame_ratio), rng)
-        hidden_joints = np.zeros((batch, persons, 1 if self.tube else frames, joints), bool)
-        drawn = hidden_joints[..., :joints - self.spare_last_joint]
-        drawn[:] = sample_exactly(drawn.shape, self.num_joints, rng)
+        drawn = batch, persons, 1 if self.tube else frames, joints - self.spare_last_joint
+        hidden_joints = sample_exactly(drawn, self.num_joints, rng)
+        if self.spare_last_joint:
+            hidden_joints = np.concatenate([hidden_joints, np.zeros((*drawn[:-1], 1), bool)], axis=-1)
         return hidden_frames[..., None] | hidden_joints
