@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from motionbert_mm.datasets.motion_store import Clip, MotionStore
 from motionbert_mm.datasets.selection import choose_part, label_clips, number_clips, select_clips, store_classes
+from motionbert_mm.datasets.transforms.basic import Gathered
 from motionbert_mm.datasets.windows import WindowPlan
 from motionbert_mm.registry import DATASETS, TRANSFORMS, build
 from motionbert_mm.structures.skeleton import get_skeleton
@@ -180,7 +181,7 @@ class MotionDataset(Dataset):
         meta = self.describe(clips, frames, rng)
         if ACTIVITY in self.store.arrays:
             meta[ACTIVITY] = self.store.gather(ACTIVITY, rows[:, 0]).astype(np.int64)  # (B, T)
-        return {**results, **meta, 'frame_ids': frames, 'skeleton': self.skeleton.name}
+        return Gathered({**results, **meta, 'frame_ids': frames, 'skeleton': self.skeleton.name})
 
     def describe(self, clips: np.ndarray, frames: np.ndarray, rng: np.random.Generator) -> dict:
         """Return the metainfo of windows: what is known of their clips (B,), of which they show frames (B, T)."""

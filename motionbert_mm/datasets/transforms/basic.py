@@ -2,7 +2,7 @@
 
 A transform is a pure function of a batch and one random generator: ``transform(results, rng) -> results``,
 where every array of ``results`` has the batch as its first axis. It may replace keys, never write into an
-array.
+array. The one exception is the first transform behind the store: see ``Gathered``.
 """
 from __future__ import annotations
 
@@ -20,6 +20,14 @@ from motionbert_mm.structures.skeleton import convert, get_skeleton
 
 POINT = np.dtype([('xy', np.complex64), ('confidence', np.float32)])  # x and y as one number, which copies faster
 SMPL_POSES = ('smpl_pose', 'initial_pose')  # axis-angle, the root's in camera axes
+
+
+class Gathered(dict):
+    """A batch straight from the store, whose arrays nobody else knows.
+
+    Only a transform that is handed a ``Gathered`` may write into its arrays, if they are writeable, and what it returns
+    is an ordinary dict again. Any other batch may share its arrays with whoever made them.
+    """
 
 
 @TRANSFORMS.register_module()
@@ -90,7 +98,7 @@ class RandomFlip:
         """
         chosen = np.flatnonzero(rng.random(len(results['visible'])) < self.prob)
         if not len(chosen):
-            return results
+            return dict(results)
         swap = get_skeleton(results['skeleton']).flip_indices
         width = results['image_size'][chosen, 0] if 'image_size' in results else np.zeros(len(chosen), np.float32)
         # Where x goes: to width - x in the image, to -x in the camera frame.
@@ -98,7 +106,9 @@ class RandomFlip:
         flipped = dict(results)
         for name in ('keypoints_2d', 'keypoints_image', 'keypoints_3d', 'confidence', 'visible'):
             if name in results:
-                flipped[name] = _mirrored(results[name], chosen, swap, edges.get(name))
+                values = results[name]
+                flipped[name] = _mirrored(values, chosen, swap, edges.get(name),
+                                          in_place=isinstance(results, Gathered) and values.flags.writeable)
         if 'smpl_translation' in results:
             flipped['smpl_translation'] = results['smpl_translation'].copy()
             flipped['smpl_translation'][chosen, ..., 0] *= -1
@@ -311,8 +321,9 @@ def _with_confidence(points: np.ndarray, confidence: np.ndarray) -> np.ndarray:
     return inputs
 
 
-def _mirrored(values: np.ndarray, chosen: np.ndarray, swap: Sequence[int], edge: Optional[np.ndarray]) -> np.ndarray:
-    """Copy (B, M, T, J, ...) with left and right exchanged in the chosen samples (S,), and x become ``edge`` (S,) - x.
+def _mirrored(values: np.ndarray, chosen: np.ndarray, swap: Sequence[int], edge: Optional[np.ndarray], *,
+              in_place: bool = False) -> np.ndarray:
+    """Exchange left and right of (B, M, T, J, ...) in the chosen samples (S,), where x becomes ``edge`` (S,) - x.
 
     Without ``edge`` values stay what they are.
     """
@@ -321,7 +332,7 @@ def _mirrored(values: np.ndarray, chosen: np.ndarray, swap: Sequence[int], edge:
     mirrored = np.take(values[chosen], swap, axis=3)
     if edge is not None:
         np.subtract(edge[:, None, None, None], mirrored[..., 0], out=mirrored[..., 0])
-    result = values.copy()
+    result = values if in_place else values.copy()
     result[chosen] = mirrored
     return result
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 import math
 from functools import cache
 from itertools import combinations
+from typing import Union
 
 import numpy as np
 
@@ -43,8 +44,7 @@ def sample_independently(shape: tuple, ratio: float, rng: np.random.Generator) -
     """
     size = math.prod(shape)
     # Four draws of each word: the random numbers are what costs.
-    words = rng.integers(np.iinfo(np.uint64).max, size=-(-size // 4), dtype=np.uint64, endpoint=True)
-    draws = words.view(np.uint16)[:size]
+    draws = _words(-(-size // 4), rng).view(np.uint16)[:size]
     steps = math.floor(ratio * STEPS)
     mask = draws < steps
     undecided = np.flatnonzero(draws == steps)
@@ -66,11 +66,18 @@ def sample_exactly(shape: tuple, count: int, rng: np.random.Generator) -> np.nda
     if count and math.comb(shape[-1], count) <= MAX_SUBSETS:
         table = _subsets(shape[-1], count)
         return np.take(table, rng.integers(len(table), size=shape[:-1]), axis=0)
-    mask = np.zeros(shape, bool)
-    if count:
-        order = np.argpartition(rng.random(shape, dtype=np.float32), count - 1, axis=-1)
-        np.put_along_axis(mask, order[..., :count], True, axis=-1)
-    return mask
+    if not count:
+        return np.zeros(shape, bool)
+    # Random numbers that end with the place of their entry, so that no two are the same.
+    places = np.arange(shape[-1], dtype=np.uint64)
+    ending = np.uint64((1 << (shape[-1] - 1).bit_length()) - 1)
+    keys = (_words(shape, rng) & ~ending) | places
+    return keys <= np.partition(keys, count - 1, axis=-1)[..., count - 1:count]
+
+
+def _words(shape: Union[int, tuple], rng: np.random.Generator) -> np.ndarray:
+    """Draw uint64 of which all bits are random."""
+    return rng.integers(np.iinfo(np.uint64).max, size=shape, dtype=np.uint64, endpoint=True)
 
 
 @cache
