@@ -20,7 +20,7 @@ def collate_batch(results: dict) -> dict:
     """Turn a batch of ``PackInputs`` into tensors: inputs, and one ``MotionSample`` with the batch axis.
 
     Args:
-        results: ``dict(inputs=array, fields=dict of arrays, metainfo=dict)``.
+        results: ``dict(inputs=array, fields=dict of arrays, metainfo=dict)``; arrays may be tensors of a device.
 
     Returns:
         ``dict(inputs=Tensor (B, M, T, J, C), data_samples=MotionSample)``.
@@ -36,8 +36,10 @@ def collate_batch(results: dict) -> dict:
                 data_samples=MotionSample(metainfo=results['metainfo'], **fields))
 
 
-def _tensor(values: np.ndarray) -> torch.Tensor:
-    """Return a tensor of its own memory or, without a copy, that of the array."""
+def _tensor(values: Union[np.ndarray, torch.Tensor]) -> torch.Tensor:
+    """Return a tensor of its own memory or, without a copy, that of the array; see ``device.py`` for tensors."""
+    if isinstance(values, torch.Tensor):
+        return values
     return torch.from_numpy(np.require(values, requirements=['C', 'W']))
 
 

@@ -141,7 +141,8 @@ def root_relative(points: Array, root: int) -> Array:
     if isinstance(points, np.ndarray) and points.dtype == np.float32:
         # The same, several times faster: the root is repeated by a product with zeros and ones, which is exact.
         rows = points.reshape(-1, points.shape[-2] * points.shape[-1])
-        repeated = points[..., root, :].reshape(-1, points.shape[-1]) @ _repeater(*points.shape[-2:])
+        with np.errstate(all='ignore'):  # a root that is not finite has no x, y or z after it
+            repeated = points[..., root, :].reshape(-1, points.shape[-1]) @ _repeater(*points.shape[-2:])
         return np.subtract(rows, repeated, out=repeated).reshape(points.shape)
     return points - points[..., root:root + 1, :]
 

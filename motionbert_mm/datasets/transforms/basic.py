@@ -96,14 +96,14 @@ class RandomFlip:
         changes the sign of its x; the principal point moves along. Swapped are joints and their confidence, and left
         and right in texts.
         """
-        chosen = np.flatnonzero(rng.random(len(results['visible'])) < self.prob)
+        chosen = self.choose(results, rng)
         if not len(chosen):
             return dict(results)
         swap = get_skeleton(results['skeleton']).flip_indices
         width = results['image_size'][chosen, 0] if 'image_size' in results else np.zeros(len(chosen), np.float32)
         # Where x goes: to width - x in the image, to -x in the camera frame.
         edges = {'keypoints_2d': width, 'keypoints_image': width, 'keypoints_3d': 0.0 * width}
-        flipped = dict(results)
+        flipped = self.mirror_notes(results, chosen)
         for name in ('keypoints_2d', 'keypoints_image', 'keypoints_3d', 'confidence', 'visible'):
             if name in results:
                 values = results[name]
@@ -116,7 +116,18 @@ class RandomFlip:
             if name in results:
                 flipped[name] = results[name].copy()
                 flipped[name][chosen] = mirror_axis_angle(results[name][chosen], get_skeleton('smpl24').flip_indices)
+        return flipped
+
+    def choose(self, results: dict, rng: np.random.Generator) -> np.ndarray:
+        """Draw which samples (S,) are mirrored."""
+        return np.flatnonzero(rng.random(len(results['visible'])) < self.prob)
+
+    @staticmethod
+    def mirror_notes(results: dict, chosen: np.ndarray) -> dict:
+        """Return ``results`` with cameras and words of the chosen samples mirrored, all else as it is."""
+        flipped = dict(results)
         if 'intrinsics' in results:
+            width = results['image_size'][chosen, 0] if 'image_size' in results else 0.0
             flipped['intrinsics'] = results['intrinsics'].copy()
             flipped['intrinsics'][chosen, 2] = width - results['intrinsics'][chosen, 2]
         for name in ('text', 'negatives', 'positives'):
@@ -164,11 +175,8 @@ class NormalizeCoords:
         """Return ``results`` with ``inputs``, ``target_3d`` and ``norm``."""
         points, confidence = results['keypoints_2d'], results['confidence']
         if self.inputs == 'screen':
-            if 'image_size' not in results:
-                raise ValueError(f"sample {results['sample_id'][0]!r} has no image size, and NormalizeCoords(inputs="
-                                 "'screen') divides by it; give it to the converter, or set inputs='crop_scale'")
-            points = screen_to_unit(points, results['image_size'])
-            box = screen_box(results['image_size'])
+            size = self.image_size(results)
+            points, box = screen_to_unit(points, size), screen_box(size)
         else:
             points, confidence, box = crop_scale(points, confidence, rng.uniform(*self.crop_range, size=len(points)))
         inputs = _with_confidence(points, confidence)
@@ -184,7 +192,15 @@ class NormalizeCoords:
         if self.given_2d:
             norm['xy'] = inputs[..., :2]
         normalised = dict(results, inputs=inputs, norm=norm)
-        return normalised if target is None else dict(normalised, target_3d=target.astype(np.float32))
+        return normalised if target is None else dict(normalised, target_3d=target.astype(np.float32, copy=False))
+
+    @staticmethod
+    def image_size(results: dict) -> np.ndarray:
+        """Return width and height (B, 2) in pixels, which 'screen' divides by."""
+        if 'image_size' not in results:
+            raise ValueError(f"sample {results['sample_id'][0]!r} has no image size, and NormalizeCoords(inputs="
+                             "'screen') divides by it; give it to the converter, or set inputs='crop_scale'")
+        return results['image_size']
 
 
 @TRANSFORMS.register_module()
@@ -280,12 +296,16 @@ class PackInputs:
 
     def __call__(self, results: dict, rng: np.random.Generator) -> dict:
         """Return ``dict(inputs, fields, metainfo)`` for ``collate_batch``."""
+        mask = hide_padding(results)
+        return self.pack(results, mask if mask is not None and mask.any() else None)
+
+    def pack(self, results: dict, mask: Optional[np.ndarray]) -> dict:
+        """Choose what is kept of ``results``, with a mask or none."""
         fields = {name: results[name] for name in self.fields if name in results}
         # A mask that hides nothing would only cost time in every loss.
         if 'visible' in results and not _distinct(results['visible']).all():
             fields['visible'] = results['visible']
-        mask = hide_padding(results)
-        if mask is not None and mask.any():
+        if mask is not None:
             fields['mask'] = mask
         return dict(inputs=results['inputs'], fields=fields,
                     metainfo={name: results[name] for name in self.METAINFO if name in results})
@@ -304,7 +324,8 @@ def all_finite(values: np.ndarray) -> bool:
     """Return whether no number of an array is NaN or infinite."""
     flat = values.reshape(-1)
     # Squares that are too large for their type come out as infinite too, hence the second look.
-    return bool(np.isfinite(np.dot(flat, flat)) or np.isfinite(flat).all())
+    with np.errstate(all='ignore'):
+        return bool(np.isfinite(np.dot(flat, flat)) or np.isfinite(flat).all())
 
 
 def _with_confidence(points: np.ndarray, confidence: np.ndarray) -> np.ndarray:

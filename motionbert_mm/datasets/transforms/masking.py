@@ -142,11 +142,16 @@ class SampleMask:
         """Return ``results`` with ``mask``, if anything is to be hidden."""
         if not self.joint_ratio and not self.frame_ratio:
             return results
-        batch, persons, frames, joints = shape = inputs_to_corrupt(results, 'SampleMask').shape[:-1]
+        batch, persons, frames, joints = shape = self.shape(results)
         mask = sample_mask((batch, persons, frames * joints), self.joint_ratio, rng, self.exact).reshape(shape)
         rows = (1, 1, frames) if self.share_frames else (batch, persons, frames)
         mask |= sample_mask(rows, self.frame_ratio, rng, self.exact)[..., None]
         return dict(results, mask=mask | results['mask'] if 'mask' in results else mask)
+
+    @staticmethod
+    def shape(results: dict) -> tuple:
+        """Return the shape (B, M, T, J) of the mask of a batch."""
+        return inputs_to_corrupt(results, 'SampleMask').shape[:-1]
 
 
 @TRANSFORMS.register_module()
@@ -193,6 +198,12 @@ class SampleExactMask:
         """Return ``results`` with ``mask``, if anything is to be hidden."""
         if not self.frame_ratio and not self.num_joints:
             return results
+        shape = self.shape(results)
+        mask = self._draw((1, 1, *shape[2:]) if self.share else shape, rng)
+        return dict(results, mask=np.broadcast_to(mask, shape).copy() if self.share else mask)
+
+    def shape(self, results: dict) -> tuple:
+        """Return the shape (B, M, T, J) of the mask of a batch, if it can be made."""
         shape = inputs_to_corrupt(results, 'SampleExactMask').shape[:-1]
         if 'mask' in results:
             raise ValueError('SampleExactMask hides exact numbers of frames and joints, but an earlier transform hid '
@@ -200,8 +211,7 @@ class SampleExactMask:
         if self.num_joints >= shape[-1]:
             raise ValueError(f'SampleExactMask.num_joints is {self.num_joints}, but a frame has {shape[-1]} joints, of '
                              'which one must be left; whole frames are hidden by frame_ratio')
-        mask = self._draw((1, 1, *shape[2:]) if self.share else shape, rng)
-        return dict(results, mask=np.broadcast_to(mask, shape).copy() if self.share else mask)
+        return shape
 
     def _draw(self, shape: tuple, rng: np.random.Generator) -> np.ndarray:
         """Draw the mask (B, M, T, J)."""
