@@ -163,6 +163,8 @@ class MotionDataset(Dataset):
         epoch, run_seed = (0, 0) if self.test_mode else self._epoch.tolist()
         rng = np.random.default_rng([self.seed, run_seed, epoch, zlib.crc32(indices.tobytes())])
         results = self.gather(indices, rng)
+        if self.pipeline:
+            results = Gathered(results)
         for transform in self.pipeline:
             results = transform(results, rng)
         return results
@@ -195,7 +197,7 @@ class MotionDataset(Dataset):
         meta = self.describe(clips, frames, rng)
         if ACTIVITY in self.store.arrays:
             meta[ACTIVITY] = self.store.gather(ACTIVITY, rows[:, 0]).astype(np.int64)  # (B, T)
-        return Gathered({**results, **meta, 'frame_ids': frames, 'skeleton': self.skeleton.name})
+        return {**results, **meta, 'frame_ids': frames, 'skeleton': self.skeleton.name}
 
     def describe(self, clips: np.ndarray, frames: np.ndarray, rng: np.random.Generator) -> dict:
         """Return the metainfo of windows: what is known of their clips (B,), of which they show frames (B, T)."""

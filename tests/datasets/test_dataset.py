@@ -376,10 +376,9 @@ def test_flips_leave_the_store_and_other_batches_as_they_are(tiny_store):
 
 
 def test_only_batches_straight_from_the_store_are_written_into(tiny_store):
-    gathered = make_dataset(tiny_store, ()).__getitems__([0, 1])
-    shared, flip = dict(gathered), RandomFlip(prob=1.0)
-    kept = gathered['keypoints_2d'].copy()
-    flipped = flip(shared, np.random.default_rng(0))
-    np.testing.assert_array_equal(shared['keypoints_2d'], kept)
-    assert isinstance(gathered, Gathered) and not isinstance(flip(gathered, np.random.default_rng(0)), Gathered)
-    np.testing.assert_array_equal(gathered['keypoints_2d'], flipped['keypoints_2d'])
+    batch, flip = make_dataset(tiny_store, ()).__getitems__([0, 1]), RandomFlip(prob=1.0)
+    kept = batch['keypoints_2d'].copy()
+    flipped = flip(batch, np.random.default_rng(0))
+    np.testing.assert_array_equal(batch['keypoints_2d'], kept)
+    assert not isinstance(flip(Gathered(batch), np.random.default_rng(0)), Gathered)
+    np.testing.assert_array_equal(batch['keypoints_2d'], flipped['keypoints_2d'])

@@ -23,7 +23,7 @@ SMPL_POSES = ('smpl_pose', 'initial_pose')  # axis-angle, the root's in camera a
 
 
 class Gathered(dict):
-    """A batch straight from the store, whose arrays nobody else knows.
+    """A batch that a data set hands from the store to its first transform: nobody else knows its arrays.
 
     Only a transform that is handed a ``Gathered`` may write into its arrays, if they are writeable, and what it returns
     is an ordinary dict again. Any other batch may share its arrays with whoever made them.
