@@ -4,15 +4,19 @@ from __future__ import annotations
 import copy
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Union
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, get_worker_info
 
+from motionbert_mm.datasets.device import TARGETS as DEVICE_TARGETS
+from motionbert_mm.datasets.device import DeviceArrays, device_pipeline
 from motionbert_mm.datasets.motion_store import Clip, MotionStore
 from motionbert_mm.datasets.selection import choose_part, label_clips, number_clips, select_clips, store_classes
+from motionbert_mm.datasets.transforms.basic import Gathered
 from motionbert_mm.datasets.windows import WindowPlan
+from motionbert_mm.geometry.array import Array
 from motionbert_mm.registry import DATASETS, TRANSFORMS, build
 from motionbert_mm.structures.skeleton import get_skeleton
 
@@ -42,6 +46,9 @@ class MotionDataset(Dataset):
         input_2d: 'detected' takes the noisy detections, 'exact' the projected truth with confidence 1; None reads no
             2D, for stores of 3D alone that a transform of the pipeline looks at.
         targets: arrays of the store to fetch besides the input, e.g. ``('keypoints_3d',)``.
+        target_frames: 'all', or 'centre' to fetch ``targets`` and ``visible`` of frame number T // 2 alone,
+            (B, M, 1, ...), for trainings of which no loss looks at another frame. Metrics compare all frames, so that
+            data sets in test mode fetch them.
         pipeline: configs of transforms.
         pipeline_changes: name of a transform of ``pipeline`` -> arguments to change, or None to leave it out; for
             configs that inherit, and the command line, which cannot reach into a list.
@@ -60,6 +67,11 @@ class MotionDataset(Dataset):
         other_classes: what becomes of clips of another class: 'refuse' or 'leave_out'.
         test_mode: draw the same numbers in every epoch.
         seed: of the random draws, besides that of the run (``StepSeedHook``).
+        data_on_device: keep the arrays that are read on the device that MMEngine trains on, or on the one named, and
+            make batches there; for data that fit into half of its free memory. The loader needs ``num_workers=0``,
+            ``persistent_workers=False`` and ``pin_memory=False``, targets are ``keypoints_3d`` or none, and the
+            pipeline has transforms of ``device.DEVICE_STEPS`` only. Without random draws, or with those of
+            ``RandomFlip`` alone, batches are the same up to rounding; masks and noise are drawn by torch.
 
     Raises:
         FileNotFoundError, ValueError: see ``MotionStore``.
@@ -68,12 +80,12 @@ class MotionDataset(Dataset):
     """
 
     def __init__(self, data_root: str, *, window: dict, input_2d: Optional[str] = 'detected',
-                 targets: Sequence[str] = ('keypoints_3d',), pipeline: Sequence[dict] = (),
-                 pipeline_changes: Optional[Mapping[str, Optional[dict]]] = None,
+                 targets: Sequence[str] = ('keypoints_3d',), target_frames: str = 'all',
+                 pipeline: Sequence[dict] = (), pipeline_changes: Optional[Mapping[str, Optional[dict]]] = None,
                  include: Sequence[str] = (), exclude: Sequence[str] = (), valid_only: bool = False,
                  fraction: float = 1.0, num_persons: Optional[int] = None, split: Optional[str] = None,
                  classes: Optional[Sequence[str]] = None, other_classes: str = 'refuse', test_mode: bool = False,
-                 seed: int = 0) -> None:
+                 seed: int = 0, data_on_device: Union[bool, str] = False) -> None:
         self.store = MotionStore(data_root)
         self.skeleton = get_skeleton(self.store.skeleton)
         if input_2d not in INPUT_ARRAYS:
@@ -97,6 +109,8 @@ class MotionDataset(Dataset):
         if test_mode and unfit:
             raise ValueError(f'{", ".join(unfit)} is for training only, but the data set is in test mode; leave it out '
                              'of the pipeline of this data set')
+        self._target_frames = self._choose_frames(target_frames, test_mode)
+        self._device_arrays = self._move(data_on_device) if data_on_device else None
         self.test_mode, self.seed = test_mode, seed
         # Epoch and seed of the run, in shared memory: seen by workers that are alive.
         self._epoch = torch.zeros(2, dtype=torch.int64).share_memory_()
@@ -142,10 +156,15 @@ class MotionDataset(Dataset):
 
     def __getitems__(self, indices: Sequence[int]) -> dict:
         """Return a batch: a dict of arrays whose first axis is the batch, and metainfo."""
+        if self._device_arrays and get_worker_info() is not None:
+            raise ValueError('data_on_device=True makes batches on the device of the model, which only the process '
+                             'that trains may do; set num_workers=0 and persistent_workers=False of the loader')
         indices = np.asarray(indices, np.int64)
         epoch, run_seed = (0, 0) if self.test_mode else self._epoch.tolist()
         rng = np.random.default_rng([self.seed, run_seed, epoch, zlib.crc32(indices.tobytes())])
         results = self.gather(indices, rng)
+        if self.pipeline:
+            results = Gathered(results)
         for transform in self.pipeline:
             results = transform(results, rng)
         return results
@@ -157,19 +176,22 @@ class MotionDataset(Dataset):
         frames = frames + first[:, 0]
         person = np.arange(self.num_persons)[:, None]  # (M, 1)
         is_there = person < persons  # (B, M, 1)
-        rows = start + np.where(is_there, person, 0) * length + frames[:, None]  # (B, M, T)
-        results = {name: self.store.gather(name, rows) for name in self.targets}
+        rows = (start + np.where(is_there, person, 0) * length) + frames[:, None]  # (B, M, T)
+        kept = self._target_frames
+        source = self._device_arrays or self.store
+        results = {name: source.gather(name, rows[:, :, kept]) for name in self.targets}
         if self.input_2d:
             keypoints, confidence = INPUT_ARRAYS[self.input_2d]
-            results['keypoints_2d'] = self.store.gather(keypoints, rows)
-            results['confidence'] = (self.store.gather(confidence, rows) if confidence else
-                                     np.ones(results['keypoints_2d'].shape[:-1], np.float32))
+            results['keypoints_2d'] = points = source.gather(keypoints, rows)
+            results['confidence'] = (source.gather(confidence, rows) if confidence else
+                                     points.new_ones(()).expand(points.shape[:-1]) if self._device_arrays else
+                                     np.broadcast_to(np.float32(1.0), points.shape[:-1]))
         if not is_there.all():
             results = {name: _zero_absent(values, is_there) for name, values in results.items()}
-        counts = is_inside[:, None] & is_there  # (B, M, T)
+        counts = is_inside[:, None, kept] & is_there  # (B, M, T), or (B, M, 1) of centre frames
         if VALID in self.store.arrays:
-            counts = counts & self.store.gather(VALID, rows)
-        results['visible'] = np.broadcast_to(counts[..., None], (*rows.shape, self.skeleton.num_joints))
+            counts = counts & self.store.gather(VALID, rows[:, :, kept])
+        results['visible'] = np.broadcast_to(counts[..., None], (*counts.shape, self.skeleton.num_joints))
         if self.windows.hides_padding:
             results['is_inside'] = is_inside
         meta = self.describe(clips, frames, rng)
@@ -179,8 +201,36 @@ class MotionDataset(Dataset):
 
     def describe(self, clips: np.ndarray, frames: np.ndarray, rng: np.random.Generator) -> dict:
         """Return the metainfo of windows: what is known of their clips (B,), of which they show frames (B, T)."""
-        return {name: column[clips] if isinstance(column, np.ndarray) else [column[clip] for clip in clips]
+        numbers = clips.tolist()
+        return {name: column[clips] if isinstance(column, np.ndarray) else [column[number] for number in numbers]
                 for name, column in self._clip_meta.items()}
+
+    def _move(self, device: Union[bool, str]) -> DeviceArrays:
+        """Copy the arrays that are read to a device, and let the pipeline work there."""
+        strange = sorted(set(self.targets) - set(DEVICE_TARGETS))
+        if strange or self.input_2d is None:
+            raise ValueError(f'data_on_device needs a 2D input and can fetch targets {list(DEVICE_TARGETS)}, got '
+                             f'input_2d={self.input_2d!r} and targets {list(self.targets)}; set data_on_device=False')
+        names = [*self.targets, *(name for name in INPUT_ARRAYS[self.input_2d] if name)]
+        arrays = DeviceArrays(self.store, names, device)
+        self.pipeline = device_pipeline(self.pipeline, arrays.device)
+        return arrays
+
+    def _choose_frames(self, target_frames: str, test_mode: bool) -> slice:
+        """Return which frames of a window are fetched of targets."""
+        if target_frames not in ('all', 'centre'):
+            raise ValueError(f"target_frames is {target_frames!r}, expected 'all' or 'centre'")
+        if target_frames == 'all':
+            return slice(None)
+        if test_mode:
+            raise ValueError("target_frames='centre' is for training, but the data set is in test mode, where metrics "
+                             "compare all frames; leave it at 'all'")
+        unfit = [type(step).__name__ for step in self.pipeline if getattr(step, 'reads_all_targets', False)]
+        if unfit:
+            raise ValueError(f"{', '.join(unfit)} needs the targets of all frames; set target_frames='all' of the data "
+                             'set, or leave it out of its pipeline')
+        middle = self.windows.num_frames // 2
+        return slice(middle, middle + 1)
 
     def _valid_frames(self, clip: Clip, part: range) -> np.ndarray:
         """Return the frames that are valid for somebody, counted from the start of a part of a clip."""
@@ -243,9 +293,11 @@ def _columns(clips: Sequence[Clip], store: MotionStore) -> dict:
     return columns
 
 
-def _zero_absent(values: np.ndarray, is_there: np.ndarray) -> np.ndarray:
+def _zero_absent(values: Array, is_there: np.ndarray) -> Array:
     """Zero the persons (B, M, T, ...) that a clip lacks; ``is_there`` is (B, M, 1)."""
-    return values * is_there.reshape(*is_there.shape, *(1,) * (values.ndim - 3)).astype(values.dtype)
+    factor = is_there.reshape(*is_there.shape, *(1,) * (values.ndim - 3))
+    return values * (torch.from_numpy(factor).to(values) if isinstance(values, torch.Tensor) else
+                     factor.astype(values.dtype))
 
 
 def without_batch_axis(value: Any) -> Any:

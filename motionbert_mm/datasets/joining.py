@@ -83,6 +83,9 @@ def check_alike(parts: Mapping[str, dict]) -> None:
     """
     for name, part in parts.items():
         check_packed(part, name)
+        if not isinstance(part['inputs'], np.ndarray):
+            raise ValueError(f'{name} makes batches on the device, which cannot be joined; set its '
+                             'data_on_device=False')
     facts = {name: _describe(part) for name, part in parts.items()}
     for fact, cure in SHARED.items():
         got = {name: known[fact] for name, known in facts.items()}

@@ -20,7 +20,7 @@ def collate_batch(results: dict) -> dict:
     """Turn a batch of ``PackInputs`` into tensors: inputs, and one ``MotionSample`` with the batch axis.
 
     Args:
-        results: ``dict(inputs=array, fields=dict of arrays, metainfo=dict)``.
+        results: ``dict(inputs=array, fields=dict of arrays, metainfo=dict)``; arrays may be tensors of a device.
 
     Returns:
         ``dict(inputs=Tensor (B, M, T, J, C), data_samples=MotionSample)``.
@@ -31,9 +31,16 @@ def collate_batch(results: dict) -> dict:
     if not isinstance(results, dict) or 'fields' not in results:
         raise TypeError(f'collate_batch expects the batch that PackInputs makes, got {_describe(results)}; end the '
                         "pipeline with dict(type='PackInputs') and leave the batch to MotionDataset.__getitems__")
-    fields = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in results['fields'].items()}
-    return dict(inputs=torch.from_numpy(np.ascontiguousarray(results['inputs'])),
+    fields = {name: _tensor(value) for name, value in results['fields'].items()}
+    return dict(inputs=_tensor(results['inputs']),
                 data_samples=MotionSample(metainfo=results['metainfo'], **fields))
+
+
+def _tensor(values: Union[np.ndarray, torch.Tensor]) -> torch.Tensor:
+    """Return a tensor of its own memory or, without a copy, that of the array; see ``device.py`` for tensors."""
+    if isinstance(values, torch.Tensor):
+        return values
+    return torch.from_numpy(np.require(values, requirements=['C', 'W']))
 
 
 def _describe(results: Any) -> str:

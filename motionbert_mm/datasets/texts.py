@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import Any, Union
 
@@ -31,7 +32,12 @@ def mirror_text(text: Union[str, Sequence]) -> Union[str, list]:
 
     Whole words are swapped, with their endings (leftwards, right-handed); others stay (upright, bright).
     """
-    return _SIDE_WORDS.sub(_swap, text) if isinstance(text, str) else [mirror_text(entry) for entry in text]
+    return _mirror_words(text) if isinstance(text, str) else [mirror_text(entry) for entry in text]
+
+
+@lru_cache(maxsize=1 << 16)  # the same texts come again in every epoch
+def _mirror_words(text: str) -> str:
+    return _SIDE_WORDS.sub(_swap, text)
 
 
 def _swap(match: re.Match) -> str:

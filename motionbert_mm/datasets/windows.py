@@ -142,10 +142,11 @@ class WindowPlan:
         number = (indices - self._ends[clips - 1] * (clips > 0)) if self._centres is None else self._centres[indices]
         starts = self._starts(number, lengths, rng)
         frames = starts[:, None] + np.arange(self.num_frames) * self.dilation
-        row = self._stretched_row[clips]
-        frames[row >= 0] = self._stretched[row[row >= 0]]
-        inside = (frames >= 0) & (frames < lengths[:, None])
-        return clips, np.clip(frames, 0, lengths[:, None] - 1), inside
+        if len(self._stretched):
+            row = self._stretched_row[clips]
+            frames[row >= 0] = self._stretched[row[row >= 0]]
+        kept = np.clip(frames, 0, lengths[:, None] - 1)
+        return clips, kept, kept == frames
 
     def _starts(self, number: np.ndarray, lengths: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         if self.kind == 'centre':

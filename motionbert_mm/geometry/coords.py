@@ -6,7 +6,10 @@ channel of a point, where there is one, is a depth in the unit of the first two 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Union
+
+import numpy as np
 
 from motionbert_mm.geometry.array import Array, align, like, namespace, take_joints
 from motionbert_mm.geometry.camera import project
@@ -135,6 +138,12 @@ def crop_scale_3d(keypoints: Array, ratio: Any = 1.0) -> Array:
 
 def root_relative(points: Array, root: int) -> Array:
     """Subtract the root joint from all joints of points (..., J, C)."""
+    if isinstance(points, np.ndarray) and points.dtype == np.float32:
+        # The same, several times faster: the root is repeated by a product with zeros and ones, which is exact.
+        rows = points.reshape(-1, points.shape[-2] * points.shape[-1])
+        with np.errstate(all='ignore'):  # a root that is not finite has no x, y or z after it
+            repeated = points[..., root, :].reshape(-1, points.shape[-1]) @ _repeater(*points.shape[-2:])
+        return np.subtract(rows, repeated, out=repeated).reshape(points.shape)
     return points - points[..., root:root + 1, :]
 
 
@@ -226,7 +235,30 @@ def _min_side_square(points: Array, image_size: Any) -> tuple[Array, Array]:
 
 def _to_unit(points: Array, centre: Array, half: Array) -> Array:
     """Map a square (centre (..., 1 or 2), half side (..., 1)) to [-1, 1]."""
-    return (points - _with_depth(centre, points)) / half
+    centre = _with_depth(centre, points)
+    if _are_pairs(points, centre, half):
+        # The same, several times faster: x and y as one number leave long loops over the points of a clip.
+        unit = (_as_numbers(points) - _as_numbers(np.broadcast_to(centre, (*centre.shape[:-1], 2)))).view(np.float32)
+        return np.divide(unit, half[..., 0], out=unit).reshape(points.shape)
+    return (points - centre) / half
+
+
+def _are_pairs(points: Array, centre: Array, half: Array) -> bool:
+    """Return whether (B, ..., J, 2) are float32 in one piece, and centre and half side the same for all J."""
+    return (isinstance(points, np.ndarray) and points.shape[-1] == 2 and points.flags.c_contiguous and
+            {values.dtype for values in (points, centre, half)} == {np.dtype(np.float32)} and
+            points.ndim > 1 and centre.shape[-2:-1] == half.shape[-2:-1] == (1,))
+
+
+def _as_numbers(pairs: np.ndarray) -> np.ndarray:
+    """View float32 pairs (..., 2) as complex numbers (...)."""
+    return np.ascontiguousarray(pairs).view(np.complex64)[..., 0]
+
+
+@cache
+def _repeater(joints: int, channels: int) -> np.ndarray:
+    """Return the matrix of zeros and ones (C, J * C) that repeats a point for every joint."""
+    return np.tile(np.eye(channels, dtype=np.float32), joints)
 
 
 def _from_unit(points: Array, centre: Array, half: Array) -> Array:

@@ -1,7 +1,7 @@
 """The one data element of all tasks, for ground truth and prediction alike."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,16 @@ class MotionSample(BaseDataElement):
         for value in self.values():
             return len(value)
         return len(self.metainfo.get('sample_id', ()))
+
+    def set_metainfo(self, metainfo: Mapping[str, Any]) -> None:
+        """Note facts as they are, without the copy of each that other data elements make; nobody writes into them."""
+        for name, value in metainfo.items():
+            self.set_field(value, name, field_type='metainfo')
+
+    def pin_memory(self) -> MotionSample:
+        """Return the sample with its fields in pinned memory, for ``pin_memory=True`` of PyTorch's loader."""
+        return MotionSample(metainfo=dict(self.metainfo_items()),
+                            **{name: value.pin_memory() for name, value in self.items()})
 
     def unbind(self) -> list[MotionSample]:
         """Split a batch into its samples; fields are views, metainfo is indexed."""

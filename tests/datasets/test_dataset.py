@@ -9,6 +9,8 @@ from torch.utils.data import DataLoader
 from motionbert_mm.datasets.base import MotionDataset
 from motionbert_mm.datasets.loading import collate_batch
 from motionbert_mm.datasets.motion_store import MotionStore, MotionStoreWriter
+from motionbert_mm.datasets.transforms.basic import Gathered, RandomFlip
+from motionbert_mm.models.heads.frame_pose import FramePoseHead
 
 WINDOW = dict(num_frames=9, stride=4)
 PIPELINE = (dict(type='NormalizeCoords'), dict(type='PackInputs', fields=('target_3d', 'keypoints_2d')))
@@ -320,3 +322,63 @@ def test_a_store_that_breaks_later_is_named(tiny_store, tmp_path):
     (store / 'detected_2d.npy').write_bytes((store / 'detected_2d.npy').read_bytes()[:5000])
     with pytest.raises(ValueError, match=r'detected_2d\.npy is torn'):
         make_dataset(store)
+
+
+CENTRE = dict(window=dict(kind='centre', num_frames=9), target_frames='centre')
+
+
+@pytest.mark.parametrize('steps', [(), (dict(type='ConvertSkeleton', target='h36m16'),)])
+def test_targets_of_the_centre_frame_are_those_of_that_frame(tiny_store, steps):
+    pipeline = [*steps, dict(type='RandomFlip'), dict(type='NormalizeCoords'),
+                dict(type='PackInputs', fields=['target_3d', 'keypoints_3d', 'visible'])]
+    whole, centre = (make_dataset(tiny_store, pipeline, **{**CENTRE, 'target_frames': kind}).__getitems__(range(40))
+                     for kind in ('all', 'centre'))
+    np.testing.assert_array_equal(centre['inputs'], whole['inputs'])
+    for name in ('target_3d', 'keypoints_3d'):
+        assert centre['fields'][name].shape[2] == 1
+        np.testing.assert_array_equal(centre['fields'][name], whole['fields'][name][:, :, 4:5])
+    # Of the first windows some frames lie before the clip, never the centre.
+    assert not whole['fields']['visible'].all() and centre['fields']['visible'].all()
+    assert centre['fields']['visible'].shape == (40, 1, 1, centre['inputs'].shape[3])
+
+
+def test_centre_targets_give_the_losses_of_the_centre_frame(tiny_store):
+    pipeline = [dict(type='NormalizeCoords'), dict(type='PackInputs')]
+    whole, centre = (collate_batch(make_dataset(tiny_store, pipeline, **{**CENTRE, 'target_frames': kind})
+                                   .__getitems__(range(6)))['data_samples'] for kind in ('all', 'centre'))
+    head = FramePoseHead(8, centre=True, losses=[dict(type='MPJPELoss')])
+    prediction = torch.rand(6, 1, 17, 3)
+    torch.testing.assert_close(head.compare(prediction, centre), head.compare(prediction, whole))
+    dense = FramePoseHead(8, losses=[dict(type='MPJPELoss')])
+    with pytest.raises(ValueError, match='learns the poses of 9 frames, but the targets have one; set target_frames'):
+        dense.compare(torch.rand(6, 9, 17, 3), centre)
+
+
+def test_centre_targets_are_refused_where_all_frames_are_read(tiny_store):
+    with pytest.raises(ValueError, match="target_frames is 'middle', expected 'all' or 'centre'"):
+        make_dataset(tiny_store, **{**CENTRE, 'target_frames': 'middle'})
+    with pytest.raises(ValueError, match='metrics compare all frames'):
+        make_dataset(tiny_store, test_mode=True, **CENTRE)
+    with pytest.raises(ValueError, match="Take3DInputs needs the targets of all frames; set target_frames='all'"):
+        make_dataset(tiny_store, [dict(type='NormalizeCoords'), dict(type='Take3DInputs')], **CENTRE)
+
+
+def test_flips_leave_the_store_and_other_batches_as_they_are(tiny_store):
+    dataset = make_dataset(tiny_store, [dict(type='RandomFlip', prob=1.0)])
+    before = {name: array.copy() for name, array in dataset.store.arrays.items()}
+    first = dataset.__getitems__([0, 1])
+    kept = first['keypoints_2d'].copy()
+    again = dataset.__getitems__([0, 1])
+    np.testing.assert_array_equal(first['keypoints_2d'], kept)
+    np.testing.assert_array_equal(again['keypoints_2d'], kept)
+    for name, array in before.items():
+        np.testing.assert_array_equal(dataset.store.arrays[name], array)
+
+
+def test_only_batches_straight_from_the_store_are_written_into(tiny_store):
+    batch, flip = make_dataset(tiny_store, ()).__getitems__([0, 1]), RandomFlip(prob=1.0)
+    kept = batch['keypoints_2d'].copy()
+    flipped = flip(batch, np.random.default_rng(0))
+    np.testing.assert_array_equal(batch['keypoints_2d'], kept)
+    assert not isinstance(flip(Gathered(batch), np.random.default_rng(0)), Gathered)
+    np.testing.assert_array_equal(batch['keypoints_2d'], flipped['keypoints_2d'])

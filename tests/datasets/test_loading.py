@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.utils.data._utils.pin_memory import pin_memory
 
 from motionbert_mm.datasets.base import MotionDataset
 from motionbert_mm.datasets.loading import ResumableSampler, collate_batch
@@ -61,3 +62,24 @@ def test_each_process_skips_its_own_share(monkeypatch):
     assert len(own) == 6
     sampler.skip(4)
     assert draw(sampler, 0) == own[4:]
+
+
+def test_pinning_reaches_the_tensors_of_a_sample(tiny_store, monkeypatch):
+    pinned = []
+    monkeypatch.setattr(torch.Tensor, 'pin_memory', lambda tensor, *_: pinned.append(tensor) or tensor.clone())
+    dataset = MotionDataset(str(tiny_store), window=dict(num_frames=9), pipeline=PIPELINE)
+    batch = collate_batch(dataset.__getitems__([0, 3]))
+    moved = pin_memory(batch)
+    expected = batch['inputs'], *batch['data_samples'].values()
+    assert {id(tensor) for tensor in pinned} == {id(tensor) for tensor in expected}
+    samples = moved['data_samples']
+    assert isinstance(samples, MotionSample) and samples.target_3d is not batch['data_samples'].target_3d
+    torch.testing.assert_close(samples.target_3d, batch['data_samples'].target_3d)
+    assert samples.sample_id == batch['data_samples'].sample_id and samples.norm['target'] == 'root_relative'
+
+
+def test_read_only_arrays_become_tensors_of_their_own():
+    flags = np.broadcast_to(np.array([[[[True]]]]), (2, 1, 3, 4))
+    batch = collate_batch(dict(inputs=np.zeros((2, 1, 3, 4, 3), np.float32), fields=dict(visible=flags), metainfo={}))
+    batch['data_samples'].visible[0, 0, 0, 0] = False
+    assert batch['data_samples'].visible.sum() == 23 and flags.all()

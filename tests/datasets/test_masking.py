@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from motionbert_mm.datasets.transforms import PackInputs, SampleExactMask, SampleMask
-from motionbert_mm.datasets.transforms.masking import sample_mask
+from motionbert_mm.datasets.transforms.masking import sample_exactly, sample_mask
 
 BATCH, PERSONS, FRAMES, JOINTS = SHAPE = (6, 2, 40, 17)
 
@@ -263,3 +263,19 @@ def test_exact_masks_do_not_hide_what_is_given_to_the_prediction():
     batch = dict(inputs=np.ones((*SHAPE, 3), np.float32), norm=dict(xy=np.ones((*SHAPE, 2), np.float32)))
     with pytest.raises(ValueError, match=r'SampleExactMask .*given_2d=True\).*leave one of them out'):
         SampleExactMask()(batch, rng())
+
+
+@pytest.mark.parametrize('ratio', [1e-5, 0.05, 1 - 1e-5])
+def test_shares_between_two_steps_of_the_draws_are_met(ratio):
+    mask = sample_mask((1000, 4001), ratio, rng(), exact=False)  # a size that is no multiple of four
+    assert mask.mean() == pytest.approx(ratio, abs=5 * np.sqrt(ratio * (1 - ratio) / mask.size))
+
+
+@pytest.mark.parametrize('total, count', [(5, 2), (300, 120)])
+def test_every_subset_is_as_likely_whether_from_a_table_or_not(total, count):
+    mask = sample_exactly((20_000, total), count, rng())
+    assert (mask.sum(axis=-1) == count).all()
+    share = count / total
+    assert np.abs(mask.mean(axis=0) - share).max() < 5 * np.sqrt(share * (1 - share) / 20_000)
+    pairs = (mask[:, 0] & mask[:, 1]).mean()
+    assert pairs == pytest.approx(share * (count - 1) / (total - 1), abs=5 * np.sqrt(0.25 / 20_000))

@@ -317,3 +317,14 @@ def test_joints_are_converted_before_targets_are_made_of_them(batch):
     with pytest.raises(ValueError, match="from 'h36m' to 'h36m16' comes after target_3d.*further to the front"):
         ConvertSkeleton('h36m16')(later, rng())
     assert ConvertSkeleton('h36m')(later, rng()) is later
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf'), -float('inf')])
+def test_inputs_that_are_not_finite_are_refused(batch, value):
+    points = batch['keypoints_2d'].copy()
+    points[1, 0, 2, 3, 1] = value
+    with pytest.raises(ValueError, match=f"sample '{batch['sample_id'][1]}' has NaN or infinite 2D input"):
+        NormalizeCoords()(dict(batch, keypoints_2d=points), rng())
+    # Finite, though its square is not.
+    points[1, 0, 2, 3, 1] = 1e30
+    assert NormalizeCoords()(dict(batch, keypoints_2d=points), rng())['inputs'].max() > 1e26

@@ -187,3 +187,14 @@ def test_torch_gives_the_same_and_stays_torch(pixels, poses, rng):
 def test_single_precision_stays_single(pixels, function):
     assert function(pixels.astype(np.float32)).dtype == np.float32
     assert function(torch.from_numpy(pixels).float()).dtype == torch.float32
+
+
+@pytest.mark.parametrize('shape', [(3, 2, 5, 17), (3, 17), (17,)])
+def test_fast_paths_give_the_plain_numbers(shape):
+    rng = np.random.default_rng(0)
+    size = rng.uniform(500, 1500, (*shape[:-3], 2)).astype(np.float32) if len(shape) > 3 else np.float32([1000, 800])
+    points = (rng.normal(size=(*shape, 3)) * 500).astype(np.float32)
+    np.testing.assert_array_equal(coords.root_relative(points, 4), points - points[..., 4:5, :])
+    flat, centre = points[..., :2], size.reshape(*size.shape[:-1], *[1] * (points.ndim - size.ndim), 2) / 2
+    for given in (flat, np.ascontiguousarray(flat)):
+        np.testing.assert_array_equal(coords.screen_to_unit(given, size), (flat - centre) / centre[..., :1])

@@ -2,7 +2,7 @@
 
 A transform is a pure function of a batch and one random generator: ``transform(results, rng) -> results``,
 where every array of ``results`` has the batch as its first axis. It may replace keys, never write into an
-array.
+array. The one exception is the first transform behind the store: see ``Gathered``.
 """
 from __future__ import annotations
 
@@ -18,7 +18,16 @@ from motionbert_mm.geometry.targets import TARGETS, UNIT_MM, encode_target
 from motionbert_mm.registry import TRANSFORMS
 from motionbert_mm.structures.skeleton import convert, get_skeleton
 
+POINT = np.dtype([('xy', np.complex64), ('confidence', np.float32)])  # x and y as one number, which copies faster
 SMPL_POSES = ('smpl_pose', 'initial_pose')  # axis-angle, the root's in camera axes
+
+
+class Gathered(dict):
+    """A batch that a data set hands from the store to its first transform: nobody else knows its arrays.
+
+    Only a transform that is handed a ``Gathered`` may write into its arrays, if they are writeable, and what it returns
+    is an ordinary dict again. Any other batch may share its arrays with whoever made them.
+    """
 
 
 @TRANSFORMS.register_module()
@@ -87,27 +96,38 @@ class RandomFlip:
         changes the sign of its x; the principal point moves along. Swapped are joints and their confidence, and left
         and right in texts.
         """
-        chosen = np.flatnonzero(rng.random(len(results['visible'])) < self.prob)
-        swap = list(get_skeleton(results['skeleton']).flip_indices)
+        chosen = self.choose(results, rng)
+        if not len(chosen):
+            return dict(results)
+        swap = get_skeleton(results['skeleton']).flip_indices
         width = results['image_size'][chosen, 0] if 'image_size' in results else np.zeros(len(chosen), np.float32)
-        flipped = dict(results)
+        # Where x goes: to width - x in the image, to -x in the camera frame.
+        edges = {'keypoints_2d': width, 'keypoints_image': width, 'keypoints_3d': 0.0 * width}
+        flipped = self.mirror_notes(results, chosen)
         for name in ('keypoints_2d', 'keypoints_image', 'keypoints_3d', 'confidence', 'visible'):
             if name in results:
-                flipped[name] = results[name].copy()
-                flipped[name][chosen] = results[name][chosen][:, :, :, swap]
-        for name in ('keypoints_2d', 'keypoints_image'):
-            if name in results:
-                flipped[name][chosen, ..., 0] = width[:, None, None, None] - flipped[name][chosen, ..., 0]
+                values = results[name]
+                flipped[name] = _mirrored(values, chosen, swap, edges.get(name),
+                                          in_place=isinstance(results, Gathered) and values.flags.writeable)
         if 'smpl_translation' in results:
             flipped['smpl_translation'] = results['smpl_translation'].copy()
-        for name in ('keypoints_3d', 'smpl_translation'):
-            if name in flipped:
-                flipped[name][chosen, ..., 0] *= -1
+            flipped['smpl_translation'][chosen, ..., 0] *= -1
         for name in SMPL_POSES:
             if name in results:
                 flipped[name] = results[name].copy()
                 flipped[name][chosen] = mirror_axis_angle(results[name][chosen], get_skeleton('smpl24').flip_indices)
+        return flipped
+
+    def choose(self, results: dict, rng: np.random.Generator) -> np.ndarray:
+        """Draw which samples (S,) are mirrored."""
+        return np.flatnonzero(rng.random(len(results['visible'])) < self.prob)
+
+    @staticmethod
+    def mirror_notes(results: dict, chosen: np.ndarray) -> dict:
+        """Return ``results`` with cameras and words of the chosen samples mirrored, all else as it is."""
+        flipped = dict(results)
         if 'intrinsics' in results:
+            width = results['image_size'][chosen, 0] if 'image_size' in results else 0.0
             flipped['intrinsics'] = results['intrinsics'].copy()
             flipped['intrinsics'][chosen, 2] = width - results['intrinsics'][chosen, 2]
         for name in ('text', 'negatives', 'positives'):
@@ -155,15 +175,12 @@ class NormalizeCoords:
         """Return ``results`` with ``inputs``, ``target_3d`` and ``norm``."""
         points, confidence = results['keypoints_2d'], results['confidence']
         if self.inputs == 'screen':
-            if 'image_size' not in results:
-                raise ValueError(f"sample {results['sample_id'][0]!r} has no image size, and NormalizeCoords(inputs="
-                                 "'screen') divides by it; give it to the converter, or set inputs='crop_scale'")
-            points = screen_to_unit(points, results['image_size'])
-            box = screen_box(results['image_size'])
+            size = self.image_size(results)
+            points, box = screen_to_unit(points, size), screen_box(size)
         else:
             points, confidence, box = crop_scale(points, confidence, rng.uniform(*self.crop_range, size=len(points)))
         inputs = _with_confidence(points, confidence)
-        if not np.isfinite(inputs).all():
+        if not all_finite(inputs):
             sample = results['sample_id'][int(np.argwhere(~np.isfinite(inputs))[0][0])]
             raise ValueError(f'sample {sample!r} has NaN or infinite 2D input; repair the source and convert again')
         if self.target is None:
@@ -175,7 +192,15 @@ class NormalizeCoords:
         if self.given_2d:
             norm['xy'] = inputs[..., :2]
         normalised = dict(results, inputs=inputs, norm=norm)
-        return normalised if target is None else dict(normalised, target_3d=target.astype(np.float32))
+        return normalised if target is None else dict(normalised, target_3d=target.astype(np.float32, copy=False))
+
+    @staticmethod
+    def image_size(results: dict) -> np.ndarray:
+        """Return width and height (B, 2) in pixels, which 'screen' divides by."""
+        if 'image_size' not in results:
+            raise ValueError(f"sample {results['sample_id'][0]!r} has no image size, and NormalizeCoords(inputs="
+                             "'screen') divides by it; give it to the converter, or set inputs='crop_scale'")
+        return results['image_size']
 
 
 @TRANSFORMS.register_module()
@@ -231,6 +256,8 @@ class Take3DInputs:
         ValueError: when called, no ``target_3d`` or one of another kind, or visible targets that are not finite.
     """
 
+    reads_all_targets = True
+
     def __call__(self, results: dict, rng: np.random.Generator) -> dict:
         """Return ``results`` with the 3D target as ``inputs``; what is not visible and not finite becomes zero."""
         kind = results.get('norm', {}).get('target')
@@ -269,12 +296,16 @@ class PackInputs:
 
     def __call__(self, results: dict, rng: np.random.Generator) -> dict:
         """Return ``dict(inputs, fields, metainfo)`` for ``collate_batch``."""
+        mask = hide_padding(results)
+        return self.pack(results, mask if mask is not None and mask.any() else None)
+
+    def pack(self, results: dict, mask: Optional[np.ndarray]) -> dict:
+        """Choose what is kept of ``results``, with a mask or none."""
         fields = {name: results[name] for name in self.fields if name in results}
         # A mask that hides nothing would only cost time in every loss.
-        if 'visible' in results and not results['visible'].all():
+        if 'visible' in results and not _distinct(results['visible']).all():
             fields['visible'] = results['visible']
-        mask = hide_padding(results)
-        if mask is not None and mask.any():
+        if mask is not None:
             fields['mask'] = mask
         return dict(inputs=results['inputs'], fields=fields,
                     metainfo={name: results[name] for name in self.METAINFO if name in results})
@@ -289,6 +320,44 @@ def hide_padding(results: dict) -> Optional[np.ndarray]:
     return padding if mask is None else padding | mask
 
 
+def all_finite(values: np.ndarray) -> bool:
+    """Return whether no number of an array is NaN or infinite."""
+    flat = values.reshape(-1)
+    # Squares that are too large for their type come out as infinite too, hence the second look.
+    with np.errstate(all='ignore'):
+        return bool(np.isfinite(np.dot(flat, flat)) or np.isfinite(flat).all())
+
+
 def _with_confidence(points: np.ndarray, confidence: np.ndarray) -> np.ndarray:
     """Join points (..., J, C) and confidence (..., J) to network inputs (..., J, C + 1)."""
-    return np.concatenate([points, confidence[..., None]], axis=-1, dtype=np.float32)
+    inputs = np.empty((*points.shape[:-1], points.shape[-1] + 1), np.float32)
+    # Long loops over points, not short ones over the channels of each, are several times faster.
+    if points.shape[-1] == 2 and points.dtype == np.float32:
+        records = inputs.view(POINT)[..., 0]
+        records['xy'], records['confidence'] = np.ascontiguousarray(points).view(np.complex64)[..., 0], confidence
+        return inputs
+    for channel in range(points.shape[-1]):
+        inputs[..., channel] = points[..., channel]
+    inputs[..., -1] = confidence
+    return inputs
+
+
+def _mirrored(values: np.ndarray, chosen: np.ndarray, swap: Sequence[int], edge: Optional[np.ndarray], *,
+              in_place: bool = False) -> np.ndarray:
+    """Exchange left and right of (B, M, T, J, ...) in the chosen samples (S,), where x becomes ``edge`` (S,) - x.
+
+    Without ``edge`` values stay what they are.
+    """
+    if edge is None and _distinct(values).shape != values.shape:
+        return values  # the same for all joints
+    mirrored = np.take(values[chosen], swap, axis=3)
+    if edge is not None:
+        np.subtract(edge[:, None, None, None], mirrored[..., 0], out=mirrored[..., 0])
+    result = values if in_place else values.copy()
+    result[chosen] = mirrored
+    return result
+
+
+def _distinct(flags: np.ndarray) -> np.ndarray:
+    """Return flags (B, M, T, J) for one joint, where they were made for all joints at once."""
+    return flags if flags.strides[-1] else flags[..., :1]

@@ -1,9 +1,17 @@
 """Masks sampled: which joints and frames the network has to do without."""
 from __future__ import annotations
 
+import math
+from functools import cache
+from itertools import combinations
+from typing import Union
+
 import numpy as np
 
 from motionbert_mm.registry import TRANSFORMS
+
+MAX_SUBSETS = 1 << 15  # of which a table is made, to draw a row of it
+STEPS = 1 << 16  # into which shares are divided, so that two random bytes decide for most entries
 
 
 def sample_mask(shape: tuple, ratio: float, rng: np.random.Generator, exact: bool = True) -> np.ndarray:
@@ -20,7 +28,28 @@ def sample_mask(shape: tuple, ratio: float, rng: np.random.Generator, exact: boo
     """
     if exact:
         return sample_exactly(shape, round(ratio * shape[-1]), rng)
-    return rng.random(shape, dtype=np.float32) < ratio
+    return sample_independently(shape, ratio, rng)
+
+
+def sample_independently(shape: tuple, ratio: float, rng: np.random.Generator) -> np.ndarray:
+    """Choose every entry by a draw of its own.
+
+    Args:
+        shape: of the mask.
+        ratio: share of the entries.
+        rng: source of the draws.
+
+    Returns:
+        ``shape`` bool, True = hidden.
+    """
+    size = math.prod(shape)
+    # Four draws of each word: the random numbers are what costs.
+    draws = _words(-(-size // 4), rng).view(np.uint16)[:size]
+    steps = math.floor(ratio * STEPS)
+    mask = draws < steps
+    undecided = np.flatnonzero(draws == steps)
+    mask[undecided] = rng.random(len(undecided)) < ratio * STEPS - steps
+    return mask.reshape(shape)
 
 
 def sample_exactly(shape: tuple, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -34,11 +63,30 @@ def sample_exactly(shape: tuple, count: int, rng: np.random.Generator) -> np.nda
     Returns:
         ``shape`` bool, True = hidden.
     """
-    mask = np.zeros(shape, bool)
-    if count:
-        order = np.argpartition(rng.random(shape, dtype=np.float32), count - 1, axis=-1)
-        np.put_along_axis(mask, order[..., :count], True, axis=-1)
-    return mask
+    if count and math.comb(shape[-1], count) <= MAX_SUBSETS:
+        table = _subsets(shape[-1], count)
+        return np.take(table, rng.integers(len(table), size=shape[:-1]), axis=0)
+    if not count:
+        return np.zeros(shape, bool)
+    # Random numbers that end with the place of their entry, so that no two are the same.
+    places = np.arange(shape[-1], dtype=np.uint64)
+    ending = np.uint64((1 << (shape[-1] - 1).bit_length()) - 1)
+    keys = (_words(shape, rng) & ~ending) | places
+    return keys <= np.partition(keys, count - 1, axis=-1)[..., count - 1:count]
+
+
+def _words(shape: Union[int, tuple], rng: np.random.Generator) -> np.ndarray:
+    """Draw uint64 of which all bits are random."""
+    return rng.integers(np.iinfo(np.uint64).max, size=shape, dtype=np.uint64, endpoint=True)
+
+
+@cache
+def _subsets(total: int, count: int) -> np.ndarray:
+    """Return all ways to choose ``count`` of ``total`` entries, (S, total) bool."""
+    rows = np.array(list(combinations(range(total), count)))
+    table = np.zeros((len(rows), total), bool)
+    np.put_along_axis(table, rows, True, axis=-1)
+    return table
 
 
 def inputs_to_corrupt(results: dict, name: str) -> np.ndarray:
@@ -94,11 +142,16 @@ class SampleMask:
         """Return ``results`` with ``mask``, if anything is to be hidden."""
         if not self.joint_ratio and not self.frame_ratio:
             return results
-        batch, persons, frames, joints = shape = inputs_to_corrupt(results, 'SampleMask').shape[:-1]
+        batch, persons, frames, joints = shape = self.shape(results)
         mask = sample_mask((batch, persons, frames * joints), self.joint_ratio, rng, self.exact).reshape(shape)
         rows = (1, 1, frames) if self.share_frames else (batch, persons, frames)
-        mask = mask | sample_mask(rows, self.frame_ratio, rng, self.exact)[..., None]
+        mask |= sample_mask(rows, self.frame_ratio, rng, self.exact)[..., None]
         return dict(results, mask=mask | results['mask'] if 'mask' in results else mask)
+
+    @staticmethod
+    def shape(results: dict) -> tuple:
+        """Return the shape (B, M, T, J) of the mask of a batch."""
+        return inputs_to_corrupt(results, 'SampleMask').shape[:-1]
 
 
 @TRANSFORMS.register_module()
@@ -145,6 +198,12 @@ class SampleExactMask:
         """Return ``results`` with ``mask``, if anything is to be hidden."""
         if not self.frame_ratio and not self.num_joints:
             return results
+        shape = self.shape(results)
+        mask = self._draw((1, 1, *shape[2:]) if self.share else shape, rng)
+        return dict(results, mask=np.broadcast_to(mask, shape).copy() if self.share else mask)
+
+    def shape(self, results: dict) -> tuple:
+        """Return the shape (B, M, T, J) of the mask of a batch, if it can be made."""
         shape = inputs_to_corrupt(results, 'SampleExactMask').shape[:-1]
         if 'mask' in results:
             raise ValueError('SampleExactMask hides exact numbers of frames and joints, but an earlier transform hid '
@@ -152,15 +211,15 @@ class SampleExactMask:
         if self.num_joints >= shape[-1]:
             raise ValueError(f'SampleExactMask.num_joints is {self.num_joints}, but a frame has {shape[-1]} joints, of '
                              'which one must be left; whole frames are hidden by frame_ratio')
-        mask = self._draw((1, 1, *shape[2:]) if self.share else shape, rng)
-        return dict(results, mask=np.broadcast_to(mask, shape).copy() if self.share else mask)
+        return shape
 
     def _draw(self, shape: tuple, rng: np.random.Generator) -> np.ndarray:
         """Draw the mask (B, M, T, J)."""
         batch, persons, frames, joints = shape
         # Official: int() of the product of floats, which can be one less than the share: int(0.29 * 100) is 28.
         hidden_frames = sample_exactly((batch, persons, frames), int(frames * self.frame_ratio), rng)
-        hidden_joints = np.zeros((batch, persons, 1 if self.tube else frames, joints), bool)
-        drawn = hidden_joints[..., :joints - self.spare_last_joint]
-        drawn[:] = sample_exactly(drawn.shape, self.num_joints, rng)
+        drawn = batch, persons, 1 if self.tube else frames, joints - self.spare_last_joint
+        hidden_joints = sample_exactly(drawn, self.num_joints, rng)
+        if self.spare_last_joint:
+            hidden_joints = np.concatenate([hidden_joints, np.zeros((*drawn[:-1], 1), bool)], axis=-1)
         return hidden_frames[..., None] | hidden_joints

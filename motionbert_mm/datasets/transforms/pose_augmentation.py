@@ -65,6 +65,8 @@ class AugmentPose:
             that camera, a skeleton without pelvis, or arrays that would be left behind.
     """
 
+    reads_all_targets = True
+
     def __init__(self, *, prob: float = 0.5, angle: float = 20.0, length: float = 0.15, turn: float = 180.0,
                  tilt: float = 15.0, depth: Sequence[float] = (0.8, 1.5), shift: float = 0.2, inside: float = 1.0,
                  nearest: float = 1000.0, tries: int = 8) -> None:

@@ -22,6 +22,8 @@ class SpliceClips:
         ValueError: shares outside 0..1, or of the frames above one half; when called, inputs that were made before.
     """
 
+    reads_all_targets = True
+
     def __init__(self, *, prob: float = 0.5, max_share: float = 0.45) -> None:
         if not (0 <= prob <= 1 and 0 <= max_share <= 0.5):
             raise ValueError(f'SpliceClips got prob={prob} and max_share={max_share}; expected a share of the samples, '

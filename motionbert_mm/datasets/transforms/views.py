@@ -45,6 +45,8 @@ class OrthographicView:
         ValueError: no or unknown views, or sizes that are not positive; when called, no ``keypoints_3d``.
     """
 
+    reads_all_targets = True
+
     def __init__(self, *, scale: float = 0.298, image_size: Sequence[float] = (1000, 1000),
                  views: Sequence[Union[str, Sequence[float]]] = ('front',), facing: bool = False) -> None:
         if scale <= 0 or len(image_size) != 2 or min(image_size) <= 0:

@@ -37,6 +37,10 @@ class Pose3DHead(MotionHead):
 
     def compare(self, prediction: Tensor, data_samples: MotionSample) -> dict[str, Tensor]:
         """Return the losses on 3D and on 2D targets, whichever the batch has."""
+        frames = data_samples.get(self.target_name).shape[2] if self.target_name in data_samples else None
+        if frames == 1 < prediction.shape[1] and any(loss.weight for loss in self.losses):
+            raise ValueError(f'{type(self).__name__} learns the poses of {prediction.shape[1]} frames, but the targets '
+                             "have one; set target_frames='all' of the data set, or weight=0.0 of that head's losses")
         losses = super().compare(prediction, data_samples)
         if 'target_2d' in data_samples:
             target, weight = (data_samples.get(name).flatten(0, 1) for name in ('target_2d', 'weight_2d'))
