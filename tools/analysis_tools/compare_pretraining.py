@@ -103,15 +103,17 @@ def follow_recipe(name: str, seed: int, args: argparse.Namespace) -> list[tuple]
         config = dict(args.pretrain)[name]
         checkpoint = pretrain(config, seed, args)
         if not args.finetuned_only:
-            stages.append((STAGES[0], config, checkpoint))
+            stages.append((STAGES[0], config, {}, checkpoint))
         start = dict(load_from=checkpoint)
     # The baseline is the very same config without a checkpoint to start from.
-    changes.update(finetune_options(name, args))
-    checkpoint = train(args.finetune, folder / 'finetune', {'load_from': None, **changes, **start}, seed)
-    stages.append((STAGES[1], args.finetune, checkpoint))
-    return [(name, seed, stage, test, evaluate(config, checkpoint, dict(map(_setting, options)),
+    own = finetune_options(name, args)
+    checkpoint = train(args.finetune, folder / 'finetune', {'load_from': None, **changes, **own, **start}, seed)
+    # Of what a recipe changes, the tests need the model.
+    model = {key: value for key, value in own.items() if key.startswith('model.')}
+    stages.append((STAGES[1], args.finetune, model, checkpoint))
+    return [(name, seed, stage, test, evaluate(config, checkpoint, {**model, **dict(map(_setting, options))},
                                                folder / f'test_{stage}_{test}'))
-            for stage, config, checkpoint in stages for test, *options in tests_of(stage, args)]
+            for stage, config, model, checkpoint in stages for test, *options in tests_of(stage, args)]
 
 
 def pretrain(config: str, seed: int, args: argparse.Namespace) -> Path:

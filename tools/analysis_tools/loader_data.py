@@ -15,7 +15,8 @@ from motionbert_mm.datasets.synthetic import write_store
 from motionbert_mm.registry import SCOPE
 
 # Arguments of MotionDataset that stay when a generated store takes the place of the config's data.
-KEPT_ARGUMENTS = ('window', 'input_2d', 'targets', 'pipeline', 'pipeline_changes', 'num_persons', 'test_mode', 'seed')
+KEPT_ARGUMENTS = ('window', 'input_2d', 'targets', 'target_frames', 'pipeline', 'pipeline_changes', 'num_persons',
+                  'data_on_device', 'test_mode', 'seed')
 SELF_MADE = 'SyntheticDataset'  # generates its store itself
 CLIP_FRAMES = 300  # of generated clips, unless windows are longer
 
