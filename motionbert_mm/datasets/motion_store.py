@@ -26,7 +26,7 @@ import numpy as np
 
 FORMAT_VERSION = 1
 INDEX_NAME = 'index.json'
-RELEASE_BYTES = 1 << 30  # of a store that is larger, give mapped pages back after this much reading
+RELEASE_BYTES = 64 << 20  # of a store that is larger, give mapped pages back after this much reading
 FAULT_AROUND = 64 << 10  # Linux maps this much around a page that is read
 UNITS = {'keypoints_3d': 'mm, camera frame', 'keypoints_2d': 'px', 'detected_2d': 'px', 'smpl_pose': 'rad',
          'initial_pose': 'rad', 'smpl_translation': 'mm, camera frame',
