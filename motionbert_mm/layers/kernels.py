@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+HAS_ONEDNN = torch.backends.mkldnn.is_available()
 _state = {'plain': False}
 
 
@@ -35,15 +36,20 @@ def runs_on_onednn(tokens: Tensor) -> bool:
     """Whether oneDNN's linear map may be called directly with ``tokens``.
 
     PyTorch multiplies float32 matrices on CPUs with another library, which took up to 1.5 times as long for the shapes
-    of this package. Compilers and tracers are left the plain operator, which they know.
+    of this package. Tracers are left the plain operator, which they know; compilers know both.
     """
-    return (is_ordinary(tokens) and not is_plain() and tokens.is_cpu and torch._C._get_mkldnn_enabled()
-            and torch.backends.mkldnn.is_available())
+    if is_compiling():
+        return HAS_ONEDNN and tokens.is_cpu
+    return (HAS_ONEDNN and tokens.is_cpu and is_ordinary(tokens) and not is_plain()
+            and torch._C._get_mkldnn_enabled())
+
+
+def is_compiling() -> bool:
+    """Whether ``torch.compile`` reads the code at this moment."""
+    return getattr(torch.compiler, 'is_compiling', torch._utils.is_compiling)()
 
 
 def is_ordinary(values: Tensor) -> bool:
     """Whether values are computed now: no compiler, tracer or ``torch.func`` is at work, and they are numbers."""
-    if getattr(torch.compiler, 'is_compiling', torch._utils.is_compiling)():
-        return False
-    return (type(values) in (Tensor, torch.nn.Parameter) and not torch.jit.is_tracing()
-            and torch._C._functorch.peek_interpreter_stack() is None)
+    return (not is_compiling() and type(values) in (Tensor, torch.nn.Parameter)
+            and not torch.jit.is_tracing() and torch._C._functorch.peek_interpreter_stack() is None)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from motionbert_mm.layers.kernels import runs_on_onednn
+from motionbert_mm.layers.kernels import is_compiling, runs_on_onednn
 
 ACTIVATIONS = {'gelu': F.gelu, 'relu': F.relu}  # the name is that of oneDNN too
 LEAST_WORK = 2 ** 21  # multiplications below which the call itself costs more than it saves
@@ -37,7 +37,7 @@ def linear(tokens: Tensor, weight: Tensor, bias: Optional[Tensor] = None, activa
     if not runs_on_onednn(tokens) or tokens.numel() * len(weight) < LEAST_WORK:
         mapped = F.linear(tokens, weight, bias)
         return ACTIVATIONS[activation](mapped) if activation else mapped
-    dtype = torch.get_autocast_cpu_dtype() if torch.is_autocast_cpu_enabled() else tokens.dtype
+    dtype = _product_dtype(tokens, weight)
     if dtype not in (torch.float32, torch.bfloat16):
         mapped = F.linear(tokens, weight, bias)
         return ACTIVATIONS[activation](mapped) if activation else mapped
@@ -50,9 +50,28 @@ def linear(tokens: Tensor, weight: Tensor, bias: Optional[Tensor] = None, activa
     return ACTIVATIONS[activation](mapped) if activation else mapped
 
 
+def _product_dtype(tokens: Tensor, weight: Tensor) -> torch.dtype:
+    """Return the type that PyTorch would multiply in: that of the tokens, or the one of autocast."""
+    if is_compiling():  # which cannot ask autocast, but knows what a product without rows would be
+        return (tokens.new_empty(0, weight.shape[1]) @ weight.t()).dtype
+    return torch.get_autocast_cpu_dtype() if torch.is_autocast_cpu_enabled() else tokens.dtype
+
+
 def _map(tokens: Tensor, weight: Tensor, bias: Optional[Tensor], activation: Optional[str] = None) -> Tensor:
-    return torch.ops.mkldnn._linear_pointwise(tokens, weight, bias, activation or 'none', [],
+    # Inductor would read oneDNN's operator itself, and takes it for constant weights only.
+    call = torch.ops.motionbert_mm.linear if is_compiling() else _call_onednn
+    return call(tokens, weight, bias, activation or 'none')
+
+
+def _call_onednn(tokens: Tensor, weight: Tensor, bias: Optional[Tensor], activation: str) -> Tensor:
+    return torch.ops.mkldnn._linear_pointwise(tokens, weight, bias, activation, [],
                                               'none' if activation == 'gelu' else '')
+
+
+OPERATORS = torch.library.Library('motionbert_mm', 'DEF')
+OPERATORS.define('linear(Tensor tokens, Tensor weight, Tensor? bias, str activation) -> Tensor')
+OPERATORS.impl('linear', _call_onednn, 'CPU')
+OPERATORS.impl('linear', lambda tokens, weight, *_: tokens.new_empty(*tokens.shape[:-1], len(weight)), 'Meta')
 
 
 class _Linear(torch.autograd.Function):
