@@ -208,15 +208,17 @@ class SyntheticDataset(MotionDataset):
 
     def __init__(self, data_root: str, *, num_clips: int, window: dict, num_frames: int = 90, fps: float = 30.0,
                  split: str = 'train', clip_seed: int = 0, input_2d: str = 'detected',
-                 targets: Sequence[str] = ('keypoints_3d',), pipeline: Sequence[dict] = (),
-                 pipeline_changes: Optional[Mapping[str, Optional[dict]]] = None, include: Sequence[str] = (),
-                 exclude: Sequence[str] = (), classes: Optional[Sequence[str]] = None, other_classes: str = 'refuse',
-                 test_mode: bool = False, seed: int = 0) -> None:
+                 targets: Sequence[str] = ('keypoints_3d',), target_frames: str = 'all',
+                 pipeline: Sequence[dict] = (), pipeline_changes: Optional[Mapping[str, Optional[dict]]] = None,
+                 include: Sequence[str] = (), exclude: Sequence[str] = (), classes: Optional[Sequence[str]] = None,
+                 other_classes: str = 'refuse', test_mode: bool = False, seed: int = 0,
+                 data_on_device: Union[bool, str] = False) -> None:
         path = find_or_make_store(data_root, num_clips=num_clips, num_frames=num_frames, fps=fps, seed=clip_seed,
                                   split=split)
-        super().__init__(str(path), window=window, input_2d=input_2d, targets=targets, pipeline=pipeline,
-                         pipeline_changes=pipeline_changes, include=include, exclude=exclude, classes=classes,
-                         other_classes=other_classes, test_mode=test_mode, seed=seed)
+        super().__init__(str(path), window=window, input_2d=input_2d, targets=targets, target_frames=target_frames,
+                         pipeline=pipeline, pipeline_changes=pipeline_changes, include=include, exclude=exclude,
+                         classes=classes, other_classes=other_classes, test_mode=test_mode, seed=seed,
+                         data_on_device=data_on_device)
 
 
 def find_or_make_store(root: Union[str, Path], *, num_clips: int, num_frames: int, fps: float, seed: int,

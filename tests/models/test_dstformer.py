@@ -12,6 +12,8 @@ from motionbert_mm.models.backbones.dstformer import DSTformer, StreamFusion
 from motionbert_mm.registry import MODELS, build
 from tests.generated import ROOT
 
+LIMIT = attention.SHORT[torch.float32]
+
 
 def make(**options):
     torch.manual_seed(0)
@@ -119,11 +121,11 @@ def test_drop_path_grows_with_the_stage_and_keeps_the_mean():
 
 
 @pytest.mark.parametrize('scale', [None, 0.7])
-@pytest.mark.parametrize('length', [1, 17, attention.SHORT])
+@pytest.mark.parametrize('length', [1, 17, LIMIT])
 def test_both_ways_of_attention_are_equal(monkeypatch, length, scale):
     results = []
-    for limit in (attention.SHORT, 0):  # plain products, then the fused kernel
-        monkeypatch.setattr(attention, 'SHORT', limit)
+    for limit in (LIMIT, 0):  # plain products, then the fused kernel
+        monkeypatch.setitem(attention.SHORT, torch.float32, limit)
         torch.manual_seed(0)
         query, key, value = torch.randn(3, 2, 4, length, 8).requires_grad_().unbind()
         tensors = [tensor.detach().requires_grad_() for tensor in (query, key, value)]
@@ -134,7 +136,7 @@ def test_both_ways_of_attention_are_equal(monkeypatch, length, scale):
         torch.testing.assert_close(plain, fused, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize('length', [4, attention.SHORT + 1])
+@pytest.mark.parametrize('length', [4, LIMIT + 1])
 def test_attention_dropout_acts_on_the_weights(length):
     torch.manual_seed(0)
     query, key, value = torch.zeros(1, 1, length, 4), torch.zeros(1, 1, length, 4), torch.ones(1, 1, length, 4)
