@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import pickle
 import re
+import struct
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import nullcontext
@@ -57,7 +58,7 @@ def read_checkpoint(path: Union[str, os.PathLike]) -> dict:
             raise ValueError(f'checkpoint {path} holds {refused[1]}, which is not plain data, and is refused; save its '
                              'weights again as a plain state dict (numpy scalars are read by torch >= 2.5)') from None
         raise ValueError(f'{path} is truncated or no checkpoint; copy it again') from None
-    except (RuntimeError, EOFError, zipfile.BadZipFile, OSError, KeyError, ValueError) as error:
+    except (RuntimeError, EOFError, zipfile.BadZipFile, OSError, KeyError, ValueError, struct.error) as error:
         raise ValueError(f'{path} is truncated or no checkpoint ({_first_line(error)}); copy it again') from None
     if not isinstance(checkpoint, dict):
         raise ValueError(f'{path} holds a {type(checkpoint).__name__}, expected a dictionary with weights')

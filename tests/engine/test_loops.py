@@ -108,7 +108,8 @@ def test_a_compiled_model_trains_and_resumes_like_any(whole_run, tiny_store, tmp
     runner.train()
     expected = load(whole_run / 'iter_6.pth')['state_dict']
     assert runner.model.state_dict().keys() == expected.keys()
-    torch.testing.assert_close(dict(runner.model.state_dict()), dict(expected))
+    # Adam's first steps turn the last bits of small gradients into more.
+    torch.testing.assert_close(dict(runner.model.state_dict()), dict(expected), rtol=1e-3, atol=1e-4)
     assert load(tmp_path / 'compiled' / 'iter_6.pth')['state_dict'].keys() == expected.keys()
 
 

@@ -110,7 +110,7 @@ def test_retrieval_and_zero_shot_accuracy_are_far_above_chance(folder, config, a
     found = {}
     for phrasings in ('train', 'held_out'):
         test = change_config(folder / f'{phrasings}.py', config, {
-            'test_dataloader.dataset.phrasings': phrasings, 'test_evaluator.class_texts': CLASS_TEXTS})
+            'test_dataloader.dataset.phrasings': phrasings, 'test_evaluator.0.class_texts': CLASS_TEXTS})
         call('test.py', test, aligned, '--json', folder / f'{phrasings}.json', '--work-dir', folder / phrasings)
         found[phrasings] = json.loads((folder / f'{phrasings}.json').read_text())
     assert found['train']['zero_shot/top1'] > 25
