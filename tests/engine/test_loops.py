@@ -111,7 +111,7 @@ def test_a_compiled_model_trains_and_resumes_like_any(whole_run, tiny_store, tmp
     before = load(whole_run / 'iter_4.pth')['state_dict']
     for name, value in runner.model.state_dict().items():
         # Adam's steps turn the last bits of a few very small gradients into more, not those of the others.
-        assert (value - expected[name]).abs().mean() <= 0.01 * (before[name] - expected[name]).abs().mean(), name
+        assert (value - expected[name]).abs().mean() <= 0.05 * (before[name] - expected[name]).abs().mean(), name
     assert load(tmp_path / 'compiled' / 'iter_6.pth')['state_dict'].keys() == expected.keys()
 
 
