@@ -102,17 +102,17 @@ def test_accumulated_gradients_step_and_resume_in_the_middle_of_an_epoch(tiny_st
     assert all(torch.equal(value, expected[key]) for key, value in resumed.model.state_dict().items())
 
 
-def test_a_compiled_model_trains_and_resumes_like_any(whole_run, tiny_store, tmp_path):
-    runner = make_runner(tiny_store, tmp_path / 'compiled', resume=True, load_from=str(whole_run / 'iter_4.pth'),
-                         **{'model.compile.backend': 'eager'})
-    runner.train()
-    expected = load(whole_run / 'iter_6.pth')['state_dict']
-    assert runner.model.state_dict().keys() == expected.keys()
-    before = load(whole_run / 'iter_4.pth')['state_dict']
-    for name, value in runner.model.state_dict().items():
-        # Adam's steps turn the last bits of a few very small gradients into more, not those of the others.
-        assert (value - expected[name]).abs().mean() <= 0.05 * (before[name] - expected[name]).abs().mean(), name
-    assert load(tmp_path / 'compiled' / 'iter_6.pth')['state_dict'].keys() == expected.keys()
+def test_a_compiled_model_trains_and_resumes_like_any(whole_run, tiny_store, tmp_path, monkeypatch):
+    # Of compiled networks PyTorch draws the dropout; here of all.
+    monkeypatch.setattr('motionbert_mm.layers.dropout.LEAST_ENTRIES', float('inf'))
+    found = []
+    for name, changes in (('plain', {}), ('compiled', {'model.compile.backend': 'eager'})):
+        runner = make_runner(tiny_store, tmp_path / name, resume=True, load_from=str(whole_run / 'iter_4.pth'),
+                             **changes)
+        runner.train()
+        found.append(dict(runner.model.state_dict()))
+    torch.testing.assert_close(*found)
+    assert load(tmp_path / 'compiled' / 'iter_6.pth')['state_dict'].keys() == found[0].keys()
 
 
 def test_activation_checkpointing_trains_to_the_same_weights(whole_run, tiny_store, tmp_path):
