@@ -5,11 +5,14 @@ from typing import Any, Optional
 
 import torch
 import torch.nn.functional as F
+from mmengine.utils import digit_version
 from torch import Tensor, nn
 
 from motionbert_mm.layers.kernels import is_compiling, runs_on_onednn
 
 ACTIVATIONS = {'gelu': F.gelu, 'relu': F.relu}  # the name is that of oneDNN too
+# Whether torch.compile reads gradients of one's own; torch 2.1 does not, 2.8 is the oldest that was seen to.
+COMPILES_GRADIENTS = digit_version(torch.__version__) >= digit_version('2.8')
 LEAST_WORK = 2 ** 21  # multiplications below which the call itself costs more than it saves
 
 
@@ -35,18 +38,23 @@ def linear(tokens: Tensor, weight: Tensor, bias: Optional[Tensor] = None, activa
     Under autocast in its dtype, like ``F.linear``.
     """
     if not runs_on_onednn(tokens) or tokens.numel() * len(weight) < LEAST_WORK:
-        mapped = F.linear(tokens, weight, bias)
-        return ACTIVATIONS[activation](mapped) if activation else mapped
+        return _map_plainly(tokens, weight, bias, activation)
     dtype = _product_dtype(tokens, weight)
     if dtype not in (torch.float32, torch.bfloat16):
-        mapped = F.linear(tokens, weight, bias)
-        return ACTIVATIONS[activation](mapped) if activation else mapped
+        return _map_plainly(tokens, weight, bias, activation)
     tokens, weight, bias = tokens.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
     learns = torch.is_grad_enabled() and any(each is not None and each.requires_grad
                                              for each in (tokens, weight, bias))
     if not learns:
         return _map(tokens, weight, bias, activation)
+    if is_compiling() and not COMPILES_GRADIENTS:
+        return _map_plainly(tokens, weight, bias, activation)
     mapped = _Linear.apply(tokens, weight, bias)
+    return ACTIVATIONS[activation](mapped) if activation else mapped
+
+
+def _map_plainly(tokens: Tensor, weight: Tensor, bias: Optional[Tensor], activation: Optional[str]) -> Tensor:
+    mapped = F.linear(tokens, weight, bias)
     return ACTIVATIONS[activation](mapped) if activation else mapped
 
 
