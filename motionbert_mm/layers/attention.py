@@ -8,13 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from motionbert_mm.layers.dropout import Dropout, drop_weights
-from motionbert_mm.layers.kernels import is_plain
+from motionbert_mm.layers.dropout import Dropout, dropout
+from motionbert_mm.layers.kernels import is_ordinary, is_plain
 from motionbert_mm.layers.linear import Linear
+from motionbert_mm.layers.short_attention import mix_short
 
-# Up to this many tokens plain matrix products are faster on CPUs than the fused kernel, made for long sequences: with
-# 17 joints 1.6 times (forward and backward) in float32, 9 times in bfloat16, with 243 frames twice in bfloat16 and not
-# in float32. On GPUs the fused one always wins.
+# Up to this many tokens matrix products are faster on CPUs than the fused kernel, made for long sequences: with 17
+# joints 1.6 times (forward and backward) in float32, 9 times in bfloat16, with 243 frames twice in bfloat16 and not in
+# float32. On GPUs the fused one always wins.
 SHORT = {torch.bfloat16: 512, torch.float32: 64}
 
 
@@ -52,8 +53,11 @@ class MultiHeadAttention(nn.Module):
 
     def mix(self, tokens: Tensor) -> Tensor:
         """Attend and join the heads (N, L, D) -> (N, L, D), without the output projection."""
-        query, key, value = self.split(self.qkv(tokens))
-        mixed = attend(query, key, value, drop=self.attn_drop if self.training else 0.0, scale=self.qk_scale)
+        projected, drop = self.qkv(tokens), self.attn_drop if self.training else 0.0
+        if runs_short(projected, drop):
+            scale = (tokens.shape[-1] // self.num_heads) ** -0.5 if self.qk_scale is None else self.qk_scale
+            return mix_short(projected, self.num_heads, scale=scale, drop=drop)
+        mixed = attend(*self.split(projected), drop=drop, scale=self.qk_scale)
         return mixed.transpose(1, 2).flatten(2)
 
     def split(self, projected: Tensor) -> Tensor:
@@ -106,10 +110,20 @@ def attend(query: Tensor, key: Tensor, value: Tensor, *, drop: float = 0.0, scal
     Returns:
         (N, heads, L, D).
     """
-    # With dropout the fused one is not used on CPUs anyway.
-    if not is_plain() and (not query.is_cpu or (query.shape[-2] > SHORT.get(query.dtype, 0) and not drop)):
+    if not is_plain() and (not query.is_cpu or is_long(query, drop)):
         return F.scaled_dot_product_attention(query, key, value, dropout_p=drop, scale=scale)
-    return drop_weights(attention_weights(query, key, scale=scale), value, drop)
+    return dropout(attention_weights(query, key, scale=scale), drop) @ value
+
+
+def is_long(tokens: Tensor, drop: float) -> bool:
+    """Whether the fused kernel is the faster one on CPUs for (..., L, D); with dropout it is not used there anyway."""
+    return tokens.shape[-2] > SHORT.get(tokens.dtype, 0) and not drop
+
+
+def runs_short(tokens: Tensor, drop: float) -> bool:
+    """Whether ``mix_short`` takes (N, L, 3 D); tracers and compilers are left the plain operators."""
+    return (tokens.is_cpu and tokens.dtype in SHORT and not is_long(tokens, drop) and drop < 1.0
+            and is_ordinary(tokens) and not is_plain())
 
 
 def attention_weights(query: Tensor, key: Tensor, *, scale: Optional[float] = None) -> Tensor:

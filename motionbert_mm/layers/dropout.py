@@ -29,32 +29,27 @@ def dropout(values: Tensor, rate: float) -> Tensor:
     return _Dropout.apply(values, rate) if draws_fast(values, rate) else F.dropout(values, rate)
 
 
-def drop_weights(weights: Tensor, value: Tensor, rate: float) -> Tensor:
-    """Return ``dropout(weights, rate) @ value``; the few values are scaled up instead of the many weights."""
-    if rate == 0.0 or not draws_fast(weights, rate):
-        return dropout(weights, rate) @ value
-    kept, share = draw_kept(weights.shape, rate)
-    return (weights * kept) @ (value / share)
-
-
 def draws_fast(values: Tensor, rate: float) -> bool:
     """Whether entries are dropped by ``draw_kept`` and not by PyTorch."""
     return (values.is_cpu and is_ordinary(values) and not is_plain() and rate < 1.0
             and values.numel() >= LEAST_ENTRIES)
 
 
-def draw_kept(shape: torch.Size, rate: float) -> tuple[Tensor, float]:
-    """Draw which entries are kept, bool of a shape on the CPU, and the share of them that is expected.
+def draw_kept(shape: torch.Size, rate: float) -> Tensor:
+    """Draw which entries are kept, bool of a shape on the CPU.
 
     PyTorch draws 30 million entries a second and core, NumPy's SFC64 over a billion. Its seed is a draw of PyTorch's
     generator, so that runs repeat and resume, and recomputed layers drop the same.
     """
-    threshold = round(rate * LEVELS)
     seed = int(torch.randint(2 ** 63 - 1, ()))
     count = shape.numel()
     bits = np.random.SFC64(seed).random_raw(-(-count // 4)).view(np.int16)[:count]
-    kept = torch.from_numpy(bits).view(shape) >= threshold - LEVELS // 2
-    return kept, 1.0 - threshold / LEVELS
+    return torch.from_numpy(bits).view(shape) >= round(rate * LEVELS) - LEVELS // 2
+
+
+def share_kept(rate: float) -> float:
+    """Return the share of entries that ``draw_kept`` keeps on average."""
+    return 1.0 - round(rate * LEVELS) / LEVELS
 
 
 class _Dropout(torch.autograd.Function):
@@ -63,9 +58,9 @@ class _Dropout(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, values: Tensor, rate: float) -> Tensor:
         """Drop entries of any shape."""
-        kept, share = draw_kept(values.shape, rate)
+        kept = draw_kept(values.shape, rate)
         ctx.save_for_backward(kept)
-        ctx.scale = 1.0 / share
+        ctx.scale = 1.0 / share_kept(rate)
         return (values * kept).mul_(ctx.scale)
 
     @staticmethod

@@ -23,7 +23,7 @@ class NormedLinear(nn.Module):
     def __init__(self, in_channels: int, out_channels: int, *, drop: float = 0.0) -> None:
         super().__init__()
         self.fc, self.norm = Linear(in_channels, out_channels), nn.BatchNorm1d(out_channels)
-        self.activation, self.drop = nn.LeakyReLU(NEGATIVE_SLOPE), Dropout(drop)
+        self.activation, self.drop = nn.LeakyReLU(NEGATIVE_SLOPE, inplace=True), Dropout(drop)
 
     def forward(self, frames: Tensor) -> Tensor:
         """Map (N, T, D_in) -> (N, T, D_out)."""

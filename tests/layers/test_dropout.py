@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from motionbert_mm.layers.attention import MultiHeadAttention, attend
-from motionbert_mm.layers.dropout import Dropout, drop_weights, dropout
+from motionbert_mm.layers.dropout import Dropout, dropout
 from motionbert_mm.layers.kernels import plain_kernels
 
 ONES = torch.ones(64, 1000)
@@ -41,18 +41,6 @@ def test_the_gradient_passes_where_values_did():
     dropped = dropout(values, 0.3)
     (dropped * ONES).sum().backward()
     torch.testing.assert_close(values.grad, dropped.detach() / values.detach())
-
-
-@pytest.mark.parametrize('rate', [0.0, 0.2])
-def test_weights_of_attention_are_dropped_with_the_scale_in_the_values(rate):
-    weights, value = torch.rand(8, 50, 50).softmax(-1).requires_grad_(), torch.rand(8, 50, 6).requires_grad_()
-    torch.manual_seed(5)
-    mixed = drop_weights(weights, value, rate)
-    torch.manual_seed(5)
-    expected = dropout(weights, rate) @ value
-    torch.testing.assert_close(mixed, expected)
-    for got, wanted in zip(*(torch.autograd.grad(each.square().sum(), (weights, value)) for each in (mixed, expected))):
-        torch.testing.assert_close(got, wanted)
 
 
 def test_attention_with_dropout_is_right_on_average():

@@ -27,7 +27,7 @@ class StreamFusion(nn.Module):
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """Fuse (..., D) and (..., D) -> (..., D)."""
-        return second + self.share(first, second) * (first - second)
+        return torch.lerp(second, first, self.share(first, second))
 
     def share(self, first: Tensor, second: Tensor) -> Tensor:
         """Return the weight of the first stream, (..., 1) in [0, 1]; the second has the rest."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from motionbert_mm.layers.frame_mlp import NormedLinear, ResidualMLP
 from motionbert_mm.layers.init import start_equal
+from motionbert_mm.layers.linear import Linear
 from motionbert_mm.layers.masking import keep_visible, replace_masked, restore_masked, visible_places
 from motionbert_mm.layers.norm import unused_norm
 from motionbert_mm.layers.recompute import recompute
@@ -59,7 +60,7 @@ class PSTMOEncoder(BaseModule):
         mlp_drop = drop if mlp_drop is None else mlp_drop
         self.expand = NormedLinear(num_joints * in_channels, hidden_dim, drop=mlp_drop)
         self.blocks = nn.Sequential(*(ResidualMLP(hidden_dim, drop=mlp_drop) for _ in range(num_blocks)))
-        self.reduce = nn.Linear(hidden_dim, dim)
+        self.reduce = Linear(hidden_dim, dim)
         self.frame_embed = nn.Parameter(torch.randn(1, max_frames, dim))
         self.layers = nn.ModuleList(ReLUTransformerLayer(dim, num_heads=num_heads, mlp_ratio=mlp_ratio, drop=drop)
                                     for _ in range(depth))
