@@ -7,6 +7,7 @@ import torch
 from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
+from motionbert_mm.layers.kernels import plain_kernels
 from motionbert_mm.registry import MODELS, build
 from tests.minimal import arguments
 
@@ -93,7 +94,9 @@ def test_it_compiles(name):
     # Not with dropout of the embedding, for whose gradient this backend, made for debugging, has the wrong layout.
     again, plain = make_pair(name, depth=2, **(dict(drop=0.0, attn_drop=0.1) if name == 'SpaceTimeTransformer' else {}))
     again.compile(backend='aot_eager', fullgraph=True)
-    torch.testing.assert_close(gradients(again, INPUTS), gradients(plain, INPUTS))
+    with plain_kernels():  # which draw PyTorch's dropout, as compiled networks do
+        expected = gradients(plain, INPUTS)
+    torch.testing.assert_close(gradients(again, INPUTS), expected)
 
 
 def test_distributed_training_takes_it(tmp_path):
