@@ -2,7 +2,7 @@ import pytest
 import torch
 from mmengine.optim import OptimWrapper, build_optim_wrapper
 
-from motionbert_mm.engine.optim import MotionOptimConstructor
+from motionbert_mm.engine.optim import FUSED_DEVICES, MotionOptimConstructor
 from motionbert_mm.registry import MODELS, build
 from motionbert_mm.structures.motion_sample import MotionSample
 
@@ -138,3 +138,14 @@ def test_two_half_batches_accumulated_are_one_batch(tiny_model, kind, tolerance,
     assert (halves - whole).norm() < tolerance * whole.norm()
     if clip:  # by the norm of the sum, not of each half
         assert halves.norm() == pytest.approx(0.1 * clip['max_norm'], rel=1e-3)
+
+
+@pytest.mark.parametrize('options, expected', [
+    ({}, 'cpu' in FUSED_DEVICES), (dict(fused=False), False), (dict(foreach=True), False), (dict(type='SGD'), False)])
+def test_adam_updates_in_one_kernel_unless_told_otherwise(model, options, expected):
+    built = MotionOptimConstructor(dict(optimizer={**ADAMW, **options}))(model)
+    assert bool(built.optimizer.defaults['fused']) == expected
+    loss = sum(parameter.square().sum() for parameter in model.parameters())
+    before = float(loss.detach())
+    built.update_params(loss)
+    assert sum(float(parameter.detach().square().sum()) for parameter in model.parameters()) < before
