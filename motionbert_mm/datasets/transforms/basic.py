@@ -12,13 +12,13 @@ from typing import Optional
 import numpy as np
 
 from motionbert_mm.datasets.texts import mirror_text
+from motionbert_mm.datasets.transforms.arrays import all_finite, distinct, mirrored, with_confidence
 from motionbert_mm.geometry.coords import crop_scale, root_relative, screen_box, screen_to_unit
 from motionbert_mm.geometry.rotation import mirror_axis_angle
 from motionbert_mm.geometry.targets import TARGETS, UNIT_MM, encode_target
 from motionbert_mm.registry import TRANSFORMS
 from motionbert_mm.structures.skeleton import convert, get_skeleton
 
-POINT = np.dtype([('xy', np.complex64), ('confidence', np.float32)])  # x and y as one number, which copies faster
 SMPL_POSES = ('smpl_pose', 'initial_pose')  # axis-angle, the root's in camera axes
 
 
@@ -67,7 +67,7 @@ class ConvertSkeleton:
             converted.update(keypoints_2d=flat.keypoints, confidence=flat.confidence, visible=seen.confidence > 0)
         if 'inputs' in results:
             unit = convert(results['inputs'][..., :2], source, self.target, results['inputs'][..., 2])
-            converted.update(inputs=_with_confidence(unit.keypoints, unit.confidence))
+            converted.update(inputs=with_confidence(unit.keypoints, unit.confidence))
         for name in ('keypoints_3d', 'keypoints_image'):
             if name in results:
                 solid = convert(results[name], source, self.target, results['visible'].astype(np.float32))
@@ -107,7 +107,7 @@ class RandomFlip:
         for name in ('keypoints_2d', 'keypoints_image', 'keypoints_3d', 'confidence', 'visible'):
             if name in results:
                 values = results[name]
-                flipped[name] = _mirrored(values, chosen, swap, edges.get(name),
+                flipped[name] = mirrored(values, chosen, swap, edges.get(name),
                                           in_place=isinstance(results, Gathered) and values.flags.writeable)
         if 'smpl_translation' in results:
             flipped['smpl_translation'] = results['smpl_translation'].copy()
@@ -179,7 +179,7 @@ class NormalizeCoords:
             points, box = screen_to_unit(points, size), screen_box(size)
         else:
             points, confidence, box = crop_scale(points, confidence, rng.uniform(*self.crop_range, size=len(points)))
-        inputs = _with_confidence(points, confidence)
+        inputs = with_confidence(points, confidence)
         if not all_finite(inputs):
             sample = results['sample_id'][int(np.argwhere(~np.isfinite(inputs))[0][0])]
             raise ValueError(f'sample {sample!r} has NaN or infinite 2D input; repair the source and convert again')
@@ -274,7 +274,7 @@ class Take3DInputs:
             sample = results['sample_id'][int(np.argwhere(visible & ~is_known)[0][0])]
             raise ValueError(f'sample {sample!r} has NaN or infinite 3D truth; repair the source and convert again, or '
                              'mark it as not valid')
-        return dict(results, inputs=_with_confidence(np.where(is_known[..., None], points, 0.0), visible))
+        return dict(results, inputs=with_confidence(np.where(is_known[..., None], points, 0.0), visible))
 
 
 @TRANSFORMS.register_module()
@@ -303,7 +303,7 @@ class PackInputs:
         """Choose what is kept of ``results``, with a mask or none."""
         fields = {name: results[name] for name in self.fields if name in results}
         # A mask that hides nothing would only cost time in every loss.
-        if 'visible' in results and not _distinct(results['visible']).all():
+        if 'visible' in results and not distinct(results['visible']).all():
             fields['visible'] = results['visible']
         if mask is not None:
             fields['mask'] = mask
@@ -318,46 +318,3 @@ def hide_padding(results: dict) -> Optional[np.ndarray]:
         return mask
     padding = np.broadcast_to(~results['is_inside'][:, None, :, None], results['inputs'].shape[:-1])
     return padding if mask is None else padding | mask
-
-
-def all_finite(values: np.ndarray) -> bool:
-    """Return whether no number of an array is NaN or infinite."""
-    flat = values.reshape(-1)
-    # Squares that are too large for their type come out as infinite too, hence the second look.
-    with np.errstate(all='ignore'):
-        return bool(np.isfinite(np.dot(flat, flat)) or np.isfinite(flat).all())
-
-
-def _with_confidence(points: np.ndarray, confidence: np.ndarray) -> np.ndarray:
-    """Join points (..., J, C) and confidence (..., J) to network inputs (..., J, C + 1)."""
-    inputs = np.empty((*points.shape[:-1], points.shape[-1] + 1), np.float32)
-    # Long loops over points, not short ones over the channels of each, are several times faster.
-    if points.shape[-1] == 2 and points.dtype == np.float32:
-        records = inputs.view(POINT)[..., 0]
-        records['xy'], records['confidence'] = np.ascontiguousarray(points).view(np.complex64)[..., 0], confidence
-        return inputs
-    for channel in range(points.shape[-1]):
-        inputs[..., channel] = points[..., channel]
-    inputs[..., -1] = confidence
-    return inputs
-
-
-def _mirrored(values: np.ndarray, chosen: np.ndarray, swap: Sequence[int], edge: Optional[np.ndarray], *,
-              in_place: bool = False) -> np.ndarray:
-    """Exchange left and right of (B, M, T, J, ...) in the chosen samples (S,), where x becomes ``edge`` (S,) - x.
-
-    Without ``edge`` values stay what they are.
-    """
-    if edge is None and _distinct(values).shape != values.shape:
-        return values  # the same for all joints
-    mirrored = np.take(values[chosen], swap, axis=3)
-    if edge is not None:
-        np.subtract(edge[:, None, None, None], mirrored[..., 0], out=mirrored[..., 0])
-    result = values if in_place else values.copy()
-    result[chosen] = mirrored
-    return result
-
-
-def _distinct(flags: np.ndarray) -> np.ndarray:
-    """Return flags (B, M, T, J) for one joint, where they were made for all joints at once."""
-    return flags if flags.strides[-1] else flags[..., :1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 import math
 from functools import cache
 from itertools import combinations
-from typing import Union
+from typing import Optional, Union
 
 import numpy as np
 
@@ -52,20 +52,25 @@ def sample_independently(shape: tuple, ratio: float, rng: np.random.Generator) -
     return mask.reshape(shape)
 
 
-def sample_exactly(shape: tuple, count: int, rng: np.random.Generator) -> np.ndarray:
+def sample_exactly(shape: tuple, count: int, rng: np.random.Generator,
+                   whole: Optional[np.ndarray] = None) -> np.ndarray:
     """Choose ``count`` distinct entries of every row along the last axis, all equally likely.
 
     Args:
         shape: of the mask.
         count: entries that are hidden, at most ``shape[-1]``.
         rng: source of the draws.
+        whole: rows (``shape[:-1]``) that are hidden whole.
 
     Returns:
         ``shape`` bool, True = hidden.
     """
     if count and math.comb(shape[-1], count) <= MAX_SUBSETS:
         table = _subsets(shape[-1], count)
-        return np.take(table, rng.integers(len(table), size=shape[:-1]), axis=0)
+        choice = rng.integers(len(table) - 1, size=shape[:-1])
+        return np.take(table, choice if whole is None else np.where(whole, len(table) - 1, choice), axis=0)
+    if whole is not None:
+        return sample_exactly(shape, count, rng) | whole[..., None]
     if not count:
         return np.zeros(shape, bool)
     # Random numbers that end with the place of their entry, so that no two are the same.
@@ -82,10 +87,11 @@ def _words(shape: Union[int, tuple], rng: np.random.Generator) -> np.ndarray:
 
 @cache
 def _subsets(total: int, count: int) -> np.ndarray:
-    """Return all ways to choose ``count`` of ``total`` entries, (S, total) bool."""
+    """Return all ways to choose ``count`` of ``total`` entries, and last all of them, (S + 1, total) bool."""
     rows = np.array(list(combinations(range(total), count)))
-    table = np.zeros((len(rows), total), bool)
-    np.put_along_axis(table, rows, True, axis=-1)
+    table = np.zeros((len(rows) + 1, total), bool)
+    np.put_along_axis(table[:-1], rows, True, axis=-1)
+    table[-1] = True
     return table
 
 
@@ -219,6 +225,8 @@ class SampleExactMask:
         # Official: int() of the product of floats, which can be one less than the share: int(0.29 * 100) is 28.
         hidden_frames = sample_exactly((batch, persons, frames), int(frames * self.frame_ratio), rng)
         drawn = batch, persons, 1 if self.tube else frames, joints - self.spare_last_joint
+        if drawn == shape:
+            return sample_exactly(shape, self.num_joints, rng, hidden_frames)
         hidden_joints = sample_exactly(drawn, self.num_joints, rng)
         if self.spare_last_joint:
             hidden_joints = np.concatenate([hidden_joints, np.zeros((*drawn[:-1], 1), bool)], axis=-1)
