@@ -36,7 +36,9 @@ def draws_fast(values: Tensor, rate: float) -> bool:
 
 
 def draw_kept(shape: torch.Size, rate: float) -> Tensor:
-    """Draw which entries are kept, bool of a shape on the CPU.
+    """Draw which entries are kept: uint8 of a shape on the CPU, 1 or 0, to multiply with.
+
+    PyTorch multiplies with bool a quarter as fast, and compares half as fast as NumPy.
 
     PyTorch draws 30 million entries a second and core, NumPy's SFC64 over a billion. Its seed is a draw of PyTorch's
     generator, so that runs repeat and resume, and recomputed layers drop the same.
@@ -44,7 +46,8 @@ def draw_kept(shape: torch.Size, rate: float) -> Tensor:
     seed = int(torch.randint(2 ** 63 - 1, ()))
     count = shape.numel()
     bits = np.random.SFC64(seed).random_raw(-(-count // 4)).view(np.int16)[:count]
-    return torch.from_numpy(bits).view(shape) >= round(rate * LEVELS) - LEVELS // 2
+    kept = bits >= np.int16(round(rate * LEVELS) - LEVELS // 2)
+    return torch.from_numpy(kept.view(np.uint8)).view(shape)
 
 
 def share_kept(rate: float) -> float:

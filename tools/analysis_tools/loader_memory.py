@@ -114,12 +114,17 @@ def compare_memory(config: Config, *, megabytes: float, workers: Sequence[int] =
 
 def make_two_stores(folder: Path, dataloader: Mapping, megabytes: float) -> dict[Path, int]:
     """Generate a store of a size for a loader config, and one of ten times that; return their bytes."""
-    data = next(data_sets(dataloader['dataset']), {})
-    keypoints = [name for name in INPUT_ARRAYS[data.get('input_2d', 'detected')] if name]
-    arrays = sorted({*data.get('targets', ('keypoints_3d',)), *keypoints})
+    arrays = stored_arrays(dataloader)
     make_small_store(folder / 'seed', dataloader)
     return {folder / f'{times}x': repeat_store(folder / 'seed', folder / f'{times}x', arrays=arrays,
                                                num_bytes=times * megabytes * MEGABYTE) for times in (1, 10)}
+
+
+def stored_arrays(dataloader: Mapping) -> list[str]:
+    """Return the names of the arrays that the first data set of a loader config reads of a generated store."""
+    data = next(data_sets(dataloader['dataset']), {})
+    keypoints = [name for name in INPUT_ARRAYS[data.get('input_2d', 'detected')] if name]
+    return sorted({*(('keypoints_3d',) if data.get('targets', True) else ()), *keypoints})
 
 
 def run_probe(config: Mapping, store: Path, kind: str, options: Sequence[str] = ()) -> dict:
