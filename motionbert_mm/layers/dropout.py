@@ -64,10 +64,15 @@ class _Dropout(torch.autograd.Function):
         kept = draw_kept(values.shape, rate)
         ctx.save_for_backward(kept)
         ctx.scale = 1.0 / share_kept(rate)
-        return (values * kept).mul_(ctx.scale)
+        return _scaled(values, kept, ctx.scale)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         """Return the gradient of the values."""
         kept, = ctx.saved_tensors
-        return (gradient * kept).mul_(ctx.scale), None
+        return _scaled(gradient, kept, ctx.scale), None
+
+
+def _scaled(values: Tensor, kept: Tensor, scale: float) -> Tensor:
+    """Return ``values * kept * scale``, in one pass after the conversion of ``kept``."""
+    return torch.addcmul(values.new_zeros(()), values, kept.to(values.dtype), value=scale)

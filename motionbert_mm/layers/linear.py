@@ -49,7 +49,9 @@ def linear(tokens: Tensor, weight: Tensor, bias: Optional[Tensor] = None, activa
         return _map(tokens, weight, bias, activation)
     if is_compiling() and not COMPILES_GRADIENTS:
         return _map_plainly(tokens, weight, bias, activation)
-    mapped = _Linear.apply(tokens, weight, bias)
+    if activation == 'relu':  # whose gradient follows from its output
+        return _Linear.apply(tokens, weight, bias, activation)
+    mapped = _Linear.apply(tokens, weight, bias, None)
     return ACTIVATIONS[activation](mapped) if activation else mapped
 
 
@@ -86,18 +88,21 @@ class _Linear(torch.autograd.Function):
     """The map with its gradients; that of the weight, a short wide product, is faster in PyTorch's own library."""
 
     @staticmethod
-    def forward(ctx: Any, tokens: Tensor, weight: Tensor, bias: Optional[Tensor]) -> Tensor:
-        """Map tokens (..., D) -> (..., D')."""
-        ctx.save_for_backward(tokens, weight)
+    def forward(ctx: Any, tokens: Tensor, weight: Tensor, bias: Optional[Tensor], activation: Optional[str]) -> Tensor:
+        """Map tokens (..., D) -> (..., D'), with 'relu' or no activation."""
+        mapped = _map(tokens, weight, bias, activation)
+        ctx.save_for_backward(tokens, weight, mapped if activation else None)
         ctx.has_bias = bias is not None
-        return _map(tokens, weight, bias)
+        return mapped
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Optional[Tensor], Optional[Tensor], Optional[Tensor]]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Optional[Tensor], Optional[Tensor], Optional[Tensor], None]:
         """Return the gradients of tokens, weight and bias."""
-        tokens, weight = ctx.saved_tensors
+        tokens, weight, rectified = ctx.saved_tensors
+        if rectified is not None:
+            gradient = torch.ops.aten.threshold_backward(gradient, rectified, 0)
         rows = gradient.flatten(0, -2)
         of_tokens = linear(gradient, weight.t()) if ctx.needs_input_grad[0] else None
         of_weight = rows.t() @ tokens.flatten(0, -2) if ctx.needs_input_grad[1] else None
         of_bias = rows.sum(dim=0) if ctx.has_bias and ctx.needs_input_grad[2] else None
-        return of_tokens, of_weight, of_bias
+        return of_tokens, of_weight, of_bias, None

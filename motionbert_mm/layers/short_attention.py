@@ -48,7 +48,7 @@ def _mix(tokens: Tensor, scale: float, drop: float, saved: Optional[list] = None
         of_heads = passed @ value
         if kept is not None:
             of_heads /= share_kept(drop)
-        mixed[piece] = _by_token(of_heads, mixed)
+        mixed[piece] = of_heads.unflatten(0, (-1, mixed.shape[2])).transpose(1, 2)
         if saved is not None:
             saved += [parts, weights, kept]
     return mixed
@@ -81,10 +81,12 @@ class _ShortAttention(torch.autograd.Function):
             if kept is not None:
                 of_weights *= kept
             of_logits = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype)
-            of_parts = ((of_logits @ key) * ctx.scale, (of_logits.transpose(1, 2) @ query) * ctx.scale,
-                        passed.transpose(1, 2) @ of_heads)
-            for place, of_part in enumerate(of_parts):
-                of_tokens[piece, :, place] = _by_token(of_part, gradient)
+            of_parts = torch.empty_like(parts)
+            torch.bmm(of_logits, key, out=of_parts[0])
+            torch.bmm(of_logits.transpose(1, 2), query, out=of_parts[1])
+            torch.bmm(passed.transpose(1, 2), of_heads, out=of_parts[2])
+            of_parts[:2] *= ctx.scale
+            of_tokens[piece] = of_parts.unflatten(1, (-1, gradient.shape[2])).permute(1, 3, 0, 2, 4)
         return of_tokens, None, None
 
 
@@ -98,8 +100,3 @@ def _pieces(tokens: Tensor) -> Iterator[slice]:
 def _by_head(tokens: Tensor) -> Tensor:
     """Reorder (n, L, H, d) -> (n H, L, d)."""
     return tokens.transpose(1, 2).flatten(0, 1)
-
-
-def _by_token(of_heads: Tensor, tokens: Tensor) -> Tensor:
-    """Undo ``_by_head`` for ``tokens`` of the wanted shape but for the first axis."""
-    return of_heads.unflatten(0, (-1, tokens.shape[2])).transpose(1, 2)
