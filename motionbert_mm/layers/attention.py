@@ -122,8 +122,8 @@ def is_long(tokens: Tensor, drop: float) -> bool:
 
 def runs_short(tokens: Tensor, drop: float) -> bool:
     """Whether ``mix_short`` takes (N, L, 3 D); tracers and compilers are left the plain operators."""
-    return (tokens.is_cpu and tokens.dtype in SHORT and not is_long(tokens, drop) and drop < 1.0
-            and is_ordinary(tokens) and not is_plain())
+    return (is_ordinary(tokens) and not is_plain() and tokens.is_cpu and tokens.dtype in SHORT
+            and not is_long(tokens, drop) and drop < 1.0)
 
 
 def attention_weights(query: Tensor, key: Tensor, *, scale: Optional[float] = None) -> Tensor:

@@ -144,7 +144,7 @@ def test_two_half_batches_accumulated_are_one_batch(tiny_model, kind, tolerance,
     ({}, 'cpu' in FUSED_DEVICES), (dict(fused=False), False), (dict(foreach=True), False), (dict(type='SGD'), False)])
 def test_adam_updates_in_one_kernel_unless_told_otherwise(model, options, expected):
     built = MotionOptimConstructor(dict(optimizer={**ADAMW, **options}))(model)
-    assert bool(built.optimizer.defaults['fused']) == expected
+    assert bool(built.optimizer.defaults.get('fused')) == expected
     loss = sum(parameter.square().sum() for parameter in model.parameters())
     before = float(loss.detach())
     built.update_params(loss)
