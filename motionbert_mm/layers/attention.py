@@ -16,7 +16,7 @@ from motionbert_mm.layers.short_attention import mix_short
 # Up to this many tokens matrix products are faster on CPUs than the fused kernel, made for long sequences: with 17
 # joints 1.6 times (forward and backward) in float32, 9 times in bfloat16, with 243 frames twice in bfloat16 and not in
 # float32. On GPUs the fused one always wins.
-SHORT = {torch.bfloat16: 512, torch.float32: 64}
+SHORT_FLOAT32, SHORT_BFLOAT16 = 64, 512
 
 
 class MultiHeadAttention(nn.Module):
@@ -117,13 +117,15 @@ def attend(query: Tensor, key: Tensor, value: Tensor, *, drop: float = 0.0, scal
 
 def is_long(tokens: Tensor, drop: float) -> bool:
     """Whether the fused kernel is the faster one on CPUs for (..., L, D); with dropout it is not used there anyway."""
-    return tokens.shape[-2] > SHORT.get(tokens.dtype, 0) and not drop
+    if tokens.dtype == torch.bfloat16:
+        return tokens.shape[-2] > SHORT_BFLOAT16 and not drop
+    return (tokens.shape[-2] > SHORT_FLOAT32 or tokens.dtype != torch.float32) and not drop
 
 
 def runs_short(tokens: Tensor, drop: float) -> bool:
     """Whether ``mix_short`` takes (N, L, 3 D); tracers and compilers are left the plain operators."""
-    return (is_ordinary(tokens) and not is_plain() and tokens.is_cpu and tokens.dtype in SHORT
-            and not is_long(tokens, drop) and drop < 1.0)
+    return (is_ordinary(tokens) and not is_plain() and tokens.is_cpu and not is_long(tokens, drop) and drop < 1.0
+            and tokens.dtype in (torch.float32, torch.bfloat16))
 
 
 def attention_weights(query: Tensor, key: Tensor, *, scale: Optional[float] = None) -> Tensor:

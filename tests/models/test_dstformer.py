@@ -12,7 +12,7 @@ from motionbert_mm.models.backbones.dstformer import DSTformer, StreamFusion
 from motionbert_mm.registry import MODELS, build
 from tests.generated import ROOT
 
-LIMIT = attention.SHORT[torch.float32]
+LIMIT = attention.SHORT_FLOAT32
 
 
 def make(**options):
@@ -125,7 +125,7 @@ def test_drop_path_grows_with_the_stage_and_keeps_the_mean():
 def test_both_ways_of_attention_are_equal(monkeypatch, length, scale):
     results = []
     for limit in (LIMIT, 0):  # plain products, then the fused kernel
-        monkeypatch.setitem(attention.SHORT, torch.float32, limit)
+        monkeypatch.setattr(attention, 'SHORT_FLOAT32', limit)
         torch.manual_seed(0)
         query, key, value = torch.randn(3, 2, 4, length, 8).requires_grad_().unbind()
         tensors = [tensor.detach().requires_grad_() for tensor in (query, key, value)]
