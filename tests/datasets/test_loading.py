@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 import torch
+from mmengine.dataset import DefaultSampler
 from torch.utils.data._utils.pin_memory import pin_memory
 
 from motionbert_mm.datasets.base import MotionDataset
+from motionbert_mm.datasets import loading
 from motionbert_mm.datasets.loading import ResumableSampler, collate_batch
 from motionbert_mm.structures.motion_sample import MotionSample
 
@@ -83,3 +85,21 @@ def test_read_only_arrays_become_tensors_of_their_own():
     batch = collate_batch(dict(inputs=np.zeros((2, 1, 3, 4, 3), np.float32), fields=dict(visible=flags), metainfo={}))
     batch['data_samples'].visible[0, 0, 0, 0] = False
     assert batch['data_samples'].visible.sum() == 23 and flags.all()
+
+
+@pytest.mark.parametrize('shuffle', [True, False])
+@pytest.mark.parametrize('round_up', [True, False])
+@pytest.mark.parametrize('world_size', [1, 3, 8])
+def test_the_order_is_that_of_mmengine_on_every_rank(monkeypatch, shuffle, round_up, world_size):
+    monkeypatch.setattr(loading, 'ORDER_PIECE', 2)
+    for rank in range(world_size):
+        monkeypatch.setattr('mmengine.dataset.sampler.get_dist_info', lambda rank=rank: (rank, world_size))
+        own, other = (kind(range(7), shuffle=shuffle, seed=5, round_up=round_up)
+                      for kind in (ResumableSampler, DefaultSampler))
+        for epoch in range(2):
+            own.set_epoch(epoch)
+            other.set_epoch(epoch)
+            expected = list(other)
+            assert list(own) == expected
+            own.skip(1)
+            assert list(own) == expected[1:] and list(own) == expected

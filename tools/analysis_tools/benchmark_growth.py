@@ -10,6 +10,7 @@ import argparse
 import copy
 import tempfile
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional
@@ -159,6 +160,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> None:
     """Run the command line."""
     args = parse_args(arguments)
     torch.manual_seed(0)
+    warnings.filterwarnings('ignore', category=UserWarning, module='torch.utils.data')  # pinning without a GPU
     print(describe_machine(args.device), flush=True)
     keep_freed_memory()
     with tempfile.TemporaryDirectory(prefix='benchmark-') as folder, errors_of(args.config):
