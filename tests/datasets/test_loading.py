@@ -4,8 +4,8 @@ import torch
 from mmengine.dataset import DefaultSampler
 from torch.utils.data._utils.pin_memory import pin_memory
 
-from motionbert_mm.datasets.base import MotionDataset
 from motionbert_mm.datasets import loading
+from motionbert_mm.datasets.base import MotionDataset
 from motionbert_mm.datasets.loading import ResumableSampler, collate_batch
 from motionbert_mm.structures.motion_sample import MotionSample
 
