@@ -39,7 +39,7 @@ def _mix(tokens: Tensor, scale: float, drop: float, saved: Optional[list] = None
     """Mix tokens (N, L, 3, H, d) -> (N, L, H, d); what the gradients need of each piece is added to ``saved``."""
     mixed = tokens.new_empty(*tokens.shape[:2], *tokens.shape[3:])
     for piece in _pieces(tokens):
-        parts = tokens[piece].permute(2, 0, 3, 1, 4).flatten(1, 2)  # a copy, (3, n H, L, d)
+        parts = tokens[piece].permute(2, 0, 3, 1, 4).flatten(1, 2)  # (3, n H, L, d)
         query, key, value = parts
         weights = passed = (query * scale @ key.transpose(1, 2)).softmax(-1)
         kept = draw_kept(weights.shape, drop) if drop else None
@@ -72,7 +72,7 @@ class _ShortAttention(torch.autograd.Function):
         """Return the gradient (N, L, 3, H, d) of the tokens."""
         saved = iter(ctx.saved_tensors)
         of_tokens = gradient.new_empty(*gradient.shape[:2], 3, *gradient.shape[2:])
-        for piece, parts, weights, kept in zip(_pieces(gradient), saved, saved, saved):
+        for piece, parts, weights, kept in zip(_pieces(gradient), saved, saved, saved):  # three for each piece
             query, key, value = parts
             of_heads, passed = _by_head(gradient[piece]), weights
             if kept is not None:

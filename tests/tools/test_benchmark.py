@@ -280,11 +280,12 @@ def test_untuned_config_is_plain_and_tuned_one_is_compiled(store):
 @pytest.mark.parametrize('is_baseline', [False, True])
 def test_baseline_runs_plain_attention(store, monkeypatch, is_baseline):
     seen = []
-    attend = attention.attend
-    monkeypatch.setattr(attention, 'attend', lambda *args, **kwargs: seen.append(is_plain()) or attend(*args, **kwargs))
+    for used in (attention.attend, attention.mix_short):
+        monkeypatch.setattr(attention, used.__name__, lambda *args, used=used, **kwargs:
+                            seen.append((used.__name__, is_plain())) or used(*args, **kwargs))
     options = replace(FEW, parts=('infer',), is_baseline=is_baseline, counted=dict(infer=1.0))
     list(benchmark_steps.measure_config(tiny_config(store), options))
-    assert set(seen) == {is_baseline}
+    assert set(seen) == {('attend', True) if is_baseline else ('mix_short', False)}
     assert not is_plain()
 
 
