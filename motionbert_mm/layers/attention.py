@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from motionbert_mm.layers.dropout import Dropout, dropout
+from motionbert_mm.layers.dropout import Dropout, dropout, share_kept
 from motionbert_mm.layers.kernels import is_ordinary, is_plain
 from motionbert_mm.layers.linear import Linear
 from motionbert_mm.layers.short_attention import mix_short
@@ -124,8 +124,8 @@ def is_long(tokens: Tensor, drop: float) -> bool:
 
 def runs_short(tokens: Tensor, drop: float) -> bool:
     """Whether ``mix_short`` takes (N, L, 3 D); tracers and compilers are left the plain operators."""
-    return (is_ordinary(tokens) and not is_plain() and tokens.is_cpu and not is_long(tokens, drop) and drop < 1.0
-            and tokens.dtype in (torch.float32, torch.bfloat16))
+    return (is_ordinary(tokens) and not is_plain() and tokens.is_cpu and not is_long(tokens, drop)
+            and share_kept(drop) > 0.0 and tokens.dtype in (torch.float32, torch.bfloat16))
 
 
 def attention_weights(query: Tensor, key: Tensor, *, scale: Optional[float] = None) -> Tensor:

@@ -31,7 +31,7 @@ def dropout(values: Tensor, rate: float) -> Tensor:
 
 def draws_fast(values: Tensor, rate: float) -> bool:
     """Whether entries are dropped by ``draw_kept`` and not by PyTorch."""
-    return (values.is_cpu and is_ordinary(values) and not is_plain() and rate < 1.0
+    return (values.is_cpu and is_ordinary(values) and not is_plain() and share_kept(rate) > 0.0
             and values.numel() >= LEAST_ENTRIES)
 
 

@@ -24,7 +24,7 @@ def mix_short(projected: Tensor, num_heads: int, *, scale: float, drop: float = 
         projected: (N, L, 3 D) queries, keys and values, on the CPU.
         num_heads: H, of d = D / H channels each.
         scale: factor on the logits.
-        drop: dropout of the attention weights, below 1.
+        drop: dropout of the attention weights, of which ``share_kept`` is above 0.
 
     Returns:
         (N, L, D).

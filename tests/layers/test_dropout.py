@@ -58,13 +58,16 @@ def test_evaluation_drops_nothing():
     torch.testing.assert_close(attention(tokens), attention(tokens))
 
 
-@pytest.mark.parametrize('case', ['small', 'everything', 'plain', 'meta', 'compiled'])
+@pytest.mark.parametrize('case', ['small', 'everything', 'nearly everything', 'plain', 'meta', 'compiled'])
 def test_the_rest_is_left_to_pytorch(monkeypatch, case):
     monkeypatch.setattr('motionbert_mm.layers.dropout.draw_kept', None)  # would fail
     if case == 'small':
         assert dropout(ONES[:2], 0.5).shape == (2, 1000)
     elif case == 'everything':
         assert not dropout(ONES, 1.0).any()
+    elif case == 'nearly everything':  # 65,536 of 65,536 levels
+        assert dropout(ONES, 1.0 - 1e-7).shape == ONES.shape
+        assert MultiHeadAttention(8, num_heads=2, attn_drop=1.0 - 1e-7)(torch.randn(2, 9, 8)).isfinite().all()
     elif case == 'plain':
         with plain_kernels():
             dropout(ONES, 0.5)
