@@ -160,17 +160,17 @@ def parse_args(arguments: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument('--amp', nargs='?', const='bf16', choices=['bf16'],
                         help='run models under bfloat16 autocast (default: float32, whatever the config trains in)')
     parser.add_argument('--compile', action='store_true', help='set model.compile of the configs')
-    parser.add_argument('--batch', type=_positive, metavar='N', help="clips per batch (default: the config's)")
+    parser.add_argument('--batch', type=positive, metavar='N', help="clips per batch (default: the config's)")
     parser.add_argument('--baseline', action='store_true',
                         help='first measure infer and train in float32, eager, by plain attention, with the defaults '
                              'of optimizer and allocator; tell how many times as fast the rest is, both relative to '
                              'float32 products of the same moment')
     parser.add_argument('--json', type=Path, metavar='OUT', help='write everything measured, with the machine')
-    parser.add_argument('--runs', type=_positive, default=5, metavar='N', help='runs per figure (default: 5)')
-    parser.add_argument('--steps', type=_positive, default=20, metavar='N',
+    parser.add_argument('--runs', type=positive, default=5, metavar='N', help='runs per figure (default: 5)')
+    parser.add_argument('--steps', type=positive, default=20, metavar='N',
                         help=f'batches per run, fewer after {RUN_SECONDS:.0f} s (default: 20)')
     parser.add_argument('--num-workers', type=_count, metavar='N', help="loader processes (default: the config's)")
-    parser.add_argument('--threads', type=_positive, metavar='N', help="of the model (default: PyTorch's choice)")
+    parser.add_argument('--threads', type=positive, metavar='N', help="of the model (default: PyTorch's choice)")
     parser.add_argument('--device', help='cpu, cuda:0, ... (default: the best there is)')
     parser.add_argument('--synthetic', action='store_true',
                         help='where the data of a config do not exist, measure on generated motion')
@@ -222,7 +222,8 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """Read a whole number of the command line, 1 or more."""
     if _count(text) < 1:
         raise argparse.ArgumentTypeError(f'{text!r} is not at least 1')
     return int(text)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 import torch
-from benchmark import Options, describe_machine, errors_of, measure_config, tuned
+from benchmark import Options, describe_machine, errors_of, measure_config, positive, tuned
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 from mmengine.registry import DefaultScope
@@ -114,10 +114,10 @@ def parse_args(arguments: Optional[Sequence[str]] = None) -> argparse.Namespace:
     parser.add_argument('--batches', type=_numbers, default=(), metavar='B,...', help='clips per batch')
     parser.add_argument('--depths', type=_numbers, default=(), metavar='N,...', help='depth of the backbone')
     parser.add_argument('--data-frames', type=_numbers, default=(), metavar='F,...', help='frames of the data set')
-    parser.add_argument('--batch', type=_number, metavar='B', help="clips per batch elsewhere (default: the config's)")
+    parser.add_argument('--batch', type=positive, metavar='B', help="clips per batch elsewhere (default: the config's)")
     parser.add_argument('--amp', action='store_true', help='bfloat16 autocast')
-    parser.add_argument('--runs', type=_number, default=3, metavar='N', help='runs per figure (default: 3)')
-    parser.add_argument('--steps', type=_number, default=20, metavar='N', help='batches per run (default: 20)')
+    parser.add_argument('--runs', type=positive, default=3, metavar='N', help='runs per figure (default: 3)')
+    parser.add_argument('--steps', type=positive, default=20, metavar='N', help='batches per run (default: 20)')
     parser.add_argument('--device', help='cpu, cuda:0, ... (default: the best there is)')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
                         help='override entries of the config')
@@ -129,14 +129,8 @@ def parse_args(arguments: Optional[Sequence[str]] = None) -> argparse.Namespace:
     return args
 
 
-def _number(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'{text!r} is not a whole number, 1 or more')
-    return int(text)
-
-
 def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(_number(part) for part in text.split(','))
+    return tuple(positive(part) for part in text.split(','))
 
 
 def run(args: argparse.Namespace, folder: Path) -> None:
