@@ -4,12 +4,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from motionbert_mm.layers.norm import LayerNorm
+
 
 class PoolingLayer(nn.Sequential):
     """Linear map, GELU, layer norm and dropout of a vector: (..., D) -> (..., D')."""
 
     def __init__(self, in_channels: int, out_channels: int, *, drop: float = 0.0) -> None:
-        super().__init__(nn.Linear(in_channels, out_channels), nn.GELU(), nn.LayerNorm(out_channels), nn.Dropout(drop))
+        super().__init__(nn.Linear(in_channels, out_channels), nn.GELU(), LayerNorm(out_channels), nn.Dropout(drop))
 
 
 class JointWeighting(nn.Module):

@@ -15,6 +15,9 @@ from torch.autograd.function import once_differentiable
 from motionbert_mm.layers.dropout import draw_kept, share_kept
 
 PIECE_BYTES = 2 ** 22  # of attention weights at a time
+# PyTorch's softmax of rows that do not fill a vector register goes by single numbers in bfloat16: float32 is 2 to 4
+# times as fast there, conversions included.
+FULL_ROW = 32
 
 
 def mix_short(projected: Tensor, num_heads: int, *, scale: float, drop: float = 0.0) -> Tensor:
@@ -41,7 +44,7 @@ def _mix(tokens: Tensor, scale: float, drop: float, saved: Optional[list] = None
     for piece in _pieces(tokens):
         parts = tokens[piece].permute(2, 0, 3, 1, 4).flatten(1, 2)  # (3, n H, L, d)
         query, key, value = parts
-        weights = passed = (query * scale @ key.transpose(1, 2)).softmax(-1)
+        weights = passed = _softmax(query * scale @ key.transpose(1, 2))
         kept = draw_kept(weights.shape, drop) if drop else None
         if kept is not None:
             passed = weights * kept
@@ -80,7 +83,7 @@ class _ShortAttention(torch.autograd.Function):
             of_weights = of_heads @ value.transpose(1, 2)
             if kept is not None:
                 of_weights *= kept
-            of_logits = torch._softmax_backward_data(of_weights, weights, -1, weights.dtype)
+            of_logits = _softmax_gradient(of_weights, weights)
             of_parts = torch.empty_like(parts)
             torch.bmm(of_logits, key, out=of_parts[0])
             torch.bmm(of_logits.transpose(1, 2), query, out=of_parts[1])
@@ -88,6 +91,21 @@ class _ShortAttention(torch.autograd.Function):
             of_parts[:2] *= ctx.scale
             of_tokens[piece] = of_parts.unflatten(1, (-1, gradient.shape[2])).permute(1, 3, 0, 2, 4)
         return of_tokens, None, None
+
+
+def _softmax(logits: Tensor) -> Tensor:
+    """Softmax over the last axis of (..., L)."""
+    return logits.to(_row_dtype(logits)).softmax(-1).to(logits.dtype)
+
+
+def _softmax_gradient(of_weights: Tensor, weights: Tensor) -> Tensor:
+    """Return the gradient of the logits from those of the weights (..., L), and the weights."""
+    dtype = _row_dtype(weights)
+    return torch._softmax_backward_data(of_weights.to(dtype), weights.to(dtype), -1, dtype).to(weights.dtype)
+
+
+def _row_dtype(rows: Tensor) -> torch.dtype:
+    return torch.float32 if rows.shape[-1] < FULL_ROW else rows.dtype
 
 
 def _pieces(tokens: Tensor) -> Iterator[slice]:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from motionbert_mm.layers.attention import MultiHeadAttention, SeriesAttention
 from motionbert_mm.layers.dropout import Dropout
 from motionbert_mm.layers.linear import Linear
-from motionbert_mm.layers.norm import UnbiasedLayerNorm
+from motionbert_mm.layers.norm import LayerNorm, UnbiasedLayerNorm
 
 
 class MLP(nn.Module):
@@ -67,7 +67,7 @@ class TransformerLayer(nn.Module):
                  qk_scale: Optional[float] = None, drop: float = 0.0, attn_drop: float = 0.0,
                  drop_path: float = 0.0, norm_eps: float = 1e-6) -> None:
         super().__init__()
-        self.norm1, self.norm2 = nn.LayerNorm(dim, eps=norm_eps), nn.LayerNorm(dim, eps=norm_eps)
+        self.norm1, self.norm2 = LayerNorm(dim, eps=norm_eps), LayerNorm(dim, eps=norm_eps)
         self.attn = self.attention(dim, num_heads=num_heads, qkv_bias=qkv_bias, qk_scale=qk_scale,
                                    attn_drop=attn_drop, proj_drop=drop)
         self.mlp = MLP(dim, int(dim * mlp_ratio), drop=drop)

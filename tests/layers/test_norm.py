@@ -1,7 +1,68 @@
+import contextlib
+
 import pytest
 import torch
+from torch import nn
 
-from motionbert_mm.layers.norm import AnyBatchNorm1d, UnbiasedLayerNorm
+from motionbert_mm.layers import norm as module
+from motionbert_mm.layers.kernels import plain_kernels
+from motionbert_mm.layers.norm import AnyBatchNorm1d, LayerNorm, UnbiasedLayerNorm
+
+
+def layer_norm(dim, kind=LayerNorm):
+    torch.manual_seed(0)
+    norm = kind(dim)
+    nn.init.normal_(norm.weight, 1.0, 0.2)
+    nn.init.normal_(norm.bias)
+    return norm
+
+
+def gradients(norm, tokens, factor):
+    """Gradients of tokens, weight and bias, and the values, in float32."""
+    tokens = tokens.clone().requires_grad_()
+    normed = norm(tokens)
+    assert normed.dtype == tokens.dtype
+    (normed * factor.to(normed.dtype)).sum().backward()
+    return [each.float() for each in (tokens.grad, norm.weight.grad, norm.bias.grad, normed.detach())]
+
+
+@pytest.mark.parametrize('piece', [1, 50 * 16, 2 ** 18])
+@pytest.mark.parametrize('way', [contextlib.nullcontext, plain_kernels])
+def test_weights_learn_from_many_tokens_in_half_precision(monkeypatch, piece, way):
+    monkeypatch.setattr(module, 'PIECE', piece)
+    tokens, factor = torch.randn(4, 60, 16).bfloat16(), (torch.randn(4, 60, 16) + 0.1).bfloat16()
+    with way():
+        found = gradients(layer_norm(16), tokens, factor)
+    for one, other in zip(found, gradients(layer_norm(16), tokens.float(), factor.float())):
+        assert (one - other).norm() < 4e-3 * other.norm()  # rounding of single values; sums in bfloat16 are beyond
+
+
+def test_single_precision_is_left_to_pytorch():
+    tokens, factor = torch.randn(2, 5, 16), torch.randn(2, 5, 16)
+    for one, other in zip(gradients(layer_norm(16), tokens, factor),
+                          gradients(layer_norm(16, nn.LayerNorm), tokens, factor)):
+        assert torch.equal(one, other)
+    assert layer_norm(16).bfloat16()(tokens.bfloat16()).dtype == torch.bfloat16
+
+
+def test_frozen_weights_pass_the_gradient_on():
+    tokens = torch.randn(3, 16).bfloat16().requires_grad_()
+    layer_norm(16).requires_grad_(False)(tokens).square().sum().backward()
+    assert tokens.grad.any()
+
+
+def test_half_precision_compiles_to_the_same_values():
+    norm, tokens = layer_norm(16), torch.randn(3, 4, 16).bfloat16()
+    compiled = torch.compile(norm, backend='aot_eager', fullgraph=True)
+    torch.testing.assert_close(compiled(tokens), norm(tokens))
+
+
+@pytest.mark.parametrize('shape', [(0, 16), (16,), (1, 1, 16)])
+def test_any_number_of_tokens(shape):
+    tokens = torch.randn(shape).bfloat16().requires_grad_()
+    normed = layer_norm(16)(tokens)
+    normed.sum().backward()
+    assert normed.shape == tokens.grad.shape == shape
 
 
 def test_it_divides_by_the_unbiased_standard_deviation():

@@ -73,7 +73,7 @@ class ActionPoseEncoder(DSTformer):
             features = self.run_stage(stage, features)  # (N, 1 + T, J, D)
             if stage + 1 == self.tap_layer:
                 token = features[:, :1]
-        frames = self.norm(features[:, 1:])
+        frames = self.finish(features[:, 1:])
         return dict(frames=frames, token=token) if self.gives_token else frames
 
     def apply_layer(self, kind: str, layer: nn.Module, features: Tensor) -> Tensor:

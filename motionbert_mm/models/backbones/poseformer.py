@@ -8,6 +8,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from motionbert_mm.layers.attention import attend_joints
+from motionbert_mm.layers.norm import LayerNorm
 from motionbert_mm.layers.recompute import recompute
 from motionbert_mm.layers.transformer import TransformerLayer
 from motionbert_mm.models.backbones.checks import check_inputs
@@ -58,8 +59,8 @@ class PoseFormer(BaseModule):
                 width, num_heads=num_heads, mlp_ratio=mlp_ratio, drop=drop, attn_drop=attn_drop,
                 drop_path=drop_path * number / max(depth - 1, 1)) for number in range(depth))
 
-        self.spatial, self.spatial_norm = layers(dim), nn.LayerNorm(dim, eps=1e-6)
-        self.temporal, self.temporal_norm = layers(frame_dim), nn.LayerNorm(frame_dim, eps=1e-6)
+        self.spatial, self.spatial_norm = layers(dim), LayerNorm(dim, eps=1e-6)
+        self.temporal, self.temporal_norm = layers(frame_dim), LayerNorm(frame_dim, eps=1e-6)
         self.to_joints = nn.Linear(frame_dim, frame_dim)
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -75,11 +76,13 @@ class PoseFormer(BaseModule):
             ValueError: another number of joints or channels, or more frames than ``max_frames``.
         """
         check_inputs(self, inputs)
-        joints = self.embed_drop(self.embed(inputs) + self.joint_embed)  # (N, T, J, D)
+        embedded = self.embed(inputs)
+        # Under autocast tokens keep its type; the sums with parameters would make them float32.
+        joints = self.embed_drop((embedded + self.joint_embed).to(embedded.dtype))  # (N, T, J, D)
         for layer in self.spatial:
             joints = recompute(attend_joints, layer, joints, wanted=self.activation_checkpointing)
         frames = self.spatial_norm(joints).flatten(2)  # (N, T, J D)
-        frames = self.embed_drop(frames + self.frame_embed[:, :inputs.shape[1]])
+        frames = self.embed_drop((frames + self.frame_embed[:, :inputs.shape[1]]).to(embedded.dtype))
         for layer in self.temporal:
             frames = recompute(layer, frames, wanted=self.activation_checkpointing)
         features = self.to_joints(self.temporal_norm(frames))

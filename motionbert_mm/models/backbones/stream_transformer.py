@@ -26,6 +26,7 @@ class StreamTransformer(BaseModule):
 
     The streams of a stage start from the same features, each with layers of its own; the next stage starts from
     their fusion. Subclasses name their streams. Pre-norm as in MotionBERT's code (its paper describes post-norm).
+    Under autocast features have its type from the embedding to the final norm, whose output is that of the weights.
 
     Args:
         in_channels: C_in, x, y and confidence.
@@ -93,13 +94,15 @@ class StreamTransformer(BaseModule):
         features = self.embed_inputs(inputs)
         for stage in range(self.depth):
             features = self.run_stage(stage, features)
-        return self.norm(features)
+        return self.finish(features)
 
     def embed_inputs(self, inputs: Tensor) -> Tensor:
         """Embed inputs (N, T, J, C_in) with joint and frame -> (N, T, J, D)."""
         check_inputs(self, inputs)
-        features = self.embed(inputs) + self.joint_embed + self.frame_embed[:, :inputs.shape[1]]
-        return self.embed_drop(features)
+        embedded = self.embed(inputs)
+        features = embedded + self.joint_embed + self.frame_embed[:, :inputs.shape[1]]
+        # Parameters would make it float32 under autocast, and every sum, norm and copy of the network with it.
+        return self.embed_drop(features.to(embedded.dtype))
 
     def run_stage(self, stage: int, features: Tensor) -> Tensor:
         """Run the streams of a stage on (N, T, J, D) and fuse them."""
@@ -120,6 +123,10 @@ class StreamTransformer(BaseModule):
         for kind in self.streams[name]:
             features = self.apply_layer(kind, layers[kind], features)
         return features
+
+    def finish(self, features: Tensor) -> Tensor:
+        """Normalise the features (N, T, J, D) of the last stage, in the precision of the weight."""
+        return self.norm(features.to(self.norm.weight.dtype))
 
     def apply_layer(self, kind: str, layer: nn.Module, features: Tensor) -> Tensor:
         """Apply a layer of a kind to (N, T, J, D)."""

@@ -6,6 +6,7 @@ from typing import Optional
 from mmengine.model import BaseModule
 from torch import Tensor, nn
 
+from motionbert_mm.layers.norm import LayerNorm
 from motionbert_mm.layers.pooling import JointWeighting, PoolingLayer
 from motionbert_mm.registry import MODELS
 
@@ -37,7 +38,7 @@ class PosePooling(BaseModule):
                  softmax_weights: bool = False, final_activation: bool = True, init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
         self.num_joints, self.out_channels = num_joints, out_channels
-        self.norm = nn.LayerNorm(in_channels)
+        self.norm = LayerNorm(in_channels)
         self.first = PoolingLayer(in_channels, in_channels, drop=drop)
         self.joints = JointWeighting(num_joints, use_softmax=softmax_weights)
         self.last = (PoolingLayer if final_activation else nn.Linear)(in_channels, out_channels)
