@@ -10,6 +10,7 @@ from motionbert_mm.datasets.transforms import (
     NormalizeCoords,
     PackInputs,
     RandomFlip,
+    arrays,
     pixel_noise,
 )
 from motionbert_mm.geometry.bones import ADULT_LEG, bone_lengths
@@ -47,7 +48,14 @@ def rng(seed=0):
     return np.random.default_rng(seed)
 
 
-def test_flip_is_an_involution(batch):
+@pytest.fixture(params=['all', 'three', 'one'])
+def block(request, batch, monkeypatch):
+    """How many of the eight samples are worked on at a time."""
+    monkeypatch.setattr(arrays, 'BLOCK_BYTES', dict(all=2 ** 20, three=3 * 9 * 17 * 3 * 4, one=1)[request.param])
+    return request.param
+
+
+def test_flip_is_an_involution(batch, block):
     flip = RandomFlip(prob=1.0)
     twice = flip(flip(batch, rng()), rng())
     for name in FLIPPED:
@@ -139,7 +147,7 @@ def test_image_space_targets_of_absent_persons_are_finite(people_store):
     assert np.isfinite(decode_target(torch.from_numpy(batch['target_3d']), batch['norm'], LEGS)).all()
 
 
-def test_screen_inputs_span_the_image_width(batch):
+def test_screen_inputs_span_the_image_width(batch, block):
     inputs = NormalizeCoords()(batch, rng())['inputs']
     width, height = batch['image_size'][:, 0, None, None, None], batch['image_size'][:, 1, None, None, None]
     np.testing.assert_allclose(inputs[..., 0], batch['keypoints_2d'][..., 0] * 2 / width - 1, atol=1e-5)

@@ -1,13 +1,13 @@
 """Work on the arrays of whole batches, where it is the traffic of memory that costs."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Optional
 
 import numpy as np
 
 POINT = np.dtype([('xy', np.complex64), ('confidence', np.float32)])  # x and y as one number, which copies faster
-BLOCK_BYTES = 2 ** 20  # of samples that are mirrored at a time, to stay in the cache between the steps
+BLOCK_BYTES = 2 ** 20  # of samples that are worked on at a time, to stay in the cache between the steps
 
 
 def all_finite(values: np.ndarray) -> bool:
@@ -18,9 +18,15 @@ def all_finite(values: np.ndarray) -> bool:
         return bool(np.isfinite(np.dot(flat, flat)) or np.isfinite(flat).all())
 
 
-def with_confidence(points: np.ndarray, confidence: np.ndarray) -> np.ndarray:
-    """Join points (..., J, C) and confidence (..., J) to network inputs (..., J, C + 1)."""
-    inputs = np.empty((*points.shape[:-1], points.shape[-1] + 1), np.float32)
+def blocks(values: np.ndarray, count: int) -> Iterator[slice]:
+    """Yield the samples, 0 to ``count``, of an array (B, ...) in blocks of ``BLOCK_BYTES``."""
+    step = max(BLOCK_BYTES // max(values[:1].nbytes, 1), 1)
+    return (slice(first, first + step) for first in range(0, count, step))
+
+
+def with_confidence(points: np.ndarray, confidence: np.ndarray, out: Optional[np.ndarray] = None) -> np.ndarray:
+    """Join points (..., J, C) and confidence (..., J) to network inputs (..., J, C + 1), float32; in ``out`` if given."""
+    inputs = np.empty((*points.shape[:-1], points.shape[-1] + 1), np.float32) if out is None else out
     # Long loops over points, not short ones over the channels of each, are several times faster.
     if points.shape[-1] == 2 and points.dtype == np.float32:
         records = inputs.view(POINT)[..., 0]
@@ -41,8 +47,7 @@ def mirrored(values: np.ndarray, chosen: np.ndarray, swap: Sequence[int], edge: 
     if edge is None and distinct(values).shape != values.shape:
         return values  # the same for all joints
     result = values if in_place else values.copy()
-    step = max(BLOCK_BYTES // max(values[:1].nbytes, 1), 1)
-    for block in (slice(first, first + step) for first in range(0, len(chosen), step)):
+    for block in blocks(values, len(chosen)):
         samples = chosen[block]
         swapped = np.take(values[samples], swap, axis=3)
         if edge is not None:

@@ -12,7 +12,7 @@ from typing import Optional
 import numpy as np
 
 from motionbert_mm.datasets.texts import mirror_text
-from motionbert_mm.datasets.transforms.arrays import all_finite, distinct, mirrored, with_confidence
+from motionbert_mm.datasets.transforms.arrays import all_finite, blocks, distinct, mirrored, with_confidence
 from motionbert_mm.geometry.coords import crop_scale, root_relative, screen_box, screen_to_unit
 from motionbert_mm.geometry.rotation import mirror_axis_angle
 from motionbert_mm.geometry.targets import TARGETS, UNIT_MM, encode_target
@@ -176,10 +176,10 @@ class NormalizeCoords:
         points, confidence = results['keypoints_2d'], results['confidence']
         if self.inputs == 'screen':
             size = self.image_size(results)
-            points, box = screen_to_unit(points, size), screen_box(size)
+            inputs, box = screen_inputs(points, confidence, size), screen_box(size)
         else:
             points, confidence, box = crop_scale(points, confidence, rng.uniform(*self.crop_range, size=len(points)))
-        inputs = with_confidence(points, confidence)
+            inputs = with_confidence(points, confidence)
         if not all_finite(inputs):
             sample = results['sample_id'][int(np.argwhere(~np.isfinite(inputs))[0][0])]
             raise ValueError(f'sample {sample!r} has NaN or infinite 2D input; repair the source and convert again')
@@ -201,6 +201,14 @@ class NormalizeCoords:
             raise ValueError(f"sample {results['sample_id'][0]!r} has no image size, and NormalizeCoords(inputs="
                              "'screen') divides by it; give it to the converter, or set inputs='crop_scale'")
         return results['image_size']
+
+
+def screen_inputs(points: np.ndarray, confidence: np.ndarray, image_size: np.ndarray) -> np.ndarray:
+    """Make inputs (B, M, T, J, 3) of pixels (B, M, T, J, 2) and confidence (B, M, T, J), see ``screen_to_unit``."""
+    inputs = np.empty((*points.shape[:-1], 3), np.float32)
+    for block in blocks(inputs, len(points)):
+        with_confidence(screen_to_unit(points[block], image_size[block]), confidence[block], out=inputs[block])
+    return inputs
 
 
 @TRANSFORMS.register_module()
