@@ -26,7 +26,8 @@ import numpy as np
 
 FORMAT_VERSION = 1
 INDEX_NAME = 'index.json'
-RELEASE_BYTES = 64 << 20  # of a store that is larger, give mapped pages back after this much reading
+KEPT_BYTES = 64 << 20  # where more than this is read of a store, mapped pages are given back
+RELEASE_BYTES = 32 << 20  # after this much reading
 FAULT_AROUND = 64 << 10  # Linux maps this much around a page that is read
 UNITS = {'keypoints_3d': 'mm, camera frame', 'keypoints_2d': 'px', 'detected_2d': 'px', 'smpl_pose': 'rad',
          'initial_pose': 'rad', 'smpl_translation': 'mm, camera frame',
@@ -98,9 +99,9 @@ class MotionStore:
         self.info: dict = index.get('info', {})
         self.clips: list[Clip] = index['clips']
         self.num_rows = self._count_rows()
-        self._read_bytes = 0
         self.arrays = {name: self._open(name, shape) for name, shape in index['arrays'].items()}
-        self._num_bytes = sum(array.nbytes for array in self.arrays.values())
+        self._used: set[str] = set()  # arrays that were read
+        self._used_bytes = self._read_bytes = 0
 
     def __getstate__(self) -> dict:
         # A memory-mapped array pickles as a copy of its data; workers re-open the files instead.
@@ -164,7 +165,10 @@ class MotionStore:
         otherwise its resident memory would creep up to the size of the data.
         """
         values = np.asarray(self.arrays[name]).take(rows, axis=0)  # several times as fast as [rows]
-        if self._num_bytes > RELEASE_BYTES:
+        if name not in self._used:
+            self._used.add(name)
+            self._used_bytes += self.arrays[name].nbytes
+        if self._used_bytes > KEPT_BYTES:
             windows = rows.size // max(rows.shape[-1], 1)
             self._read_bytes += values.nbytes + FAULT_AROUND * windows
             if self._read_bytes > RELEASE_BYTES:

@@ -96,6 +96,9 @@ def test_gather_gives_pages_back(tmp_path, monkeypatch):
     store.gather('keypoints_3d', rows)
     assert mapped_kilobytes(tmp_path / 'big' / 'keypoints_3d.npy') > 2000
     monkeypatch.setattr(motion_store, 'RELEASE_BYTES', 0)
+    store.gather('keypoints_3d', rows)
+    assert mapped_kilobytes(tmp_path / 'big' / 'keypoints_3d.npy') > 2000  # few enough to keep
+    monkeypatch.setattr(motion_store, 'KEPT_BYTES', 1 << 20)
     values = store.gather('keypoints_3d', rows)
     assert mapped_kilobytes(tmp_path / 'big' / 'keypoints_3d.npy') < 100
     assert (values == 1).all() and (store.gather('keypoints_3d', rows) == 1).all()
