@@ -25,7 +25,7 @@ def blocks(values: np.ndarray, count: int) -> Iterator[slice]:
 
 
 def with_confidence(points: np.ndarray, confidence: np.ndarray, out: Optional[np.ndarray] = None) -> np.ndarray:
-    """Join points (..., J, C) and confidence (..., J) to network inputs (..., J, C + 1), float32; in ``out`` if given."""
+    """Join points (..., J, C) and confidence (..., J) to network inputs (..., J, C + 1), in ``out`` if given."""
     inputs = np.empty((*points.shape[:-1], points.shape[-1] + 1), np.float32) if out is None else out
     # Long loops over points, not short ones over the channels of each, are several times faster.
     if points.shape[-1] == 2 and points.dtype == np.float32:
