@@ -49,7 +49,7 @@ def mirrored(values: np.ndarray, chosen: np.ndarray, swap: Sequence[int], edge: 
     result = values if in_place else values.copy()
     for block in blocks(values, len(chosen)):
         samples = chosen[block]
-        swapped = np.take(values[samples], swap, axis=3)
+        swapped = np.take(np.take(values, samples, axis=0), swap, axis=3)
         if edge is not None:
             np.subtract(edge[block, None, None, None], swapped[..., 0], out=swapped[..., 0])
         result[samples] = swapped

@@ -176,11 +176,12 @@ class NormalizeCoords:
         points, confidence = results['keypoints_2d'], results['confidence']
         if self.inputs == 'screen':
             size = self.image_size(results)
-            inputs, box = screen_inputs(points, confidence, size), screen_box(size)
+            box = screen_box(size)
         else:
+            size = None
             points, confidence, box = crop_scale(points, confidence, rng.uniform(*self.crop_range, size=len(points)))
-            inputs = with_confidence(points, confidence)
-        if not all_finite(inputs):
+        inputs, is_finite = make_inputs(points, confidence, size)
+        if not is_finite:
             sample = results['sample_id'][int(np.argwhere(~np.isfinite(inputs))[0][0])]
             raise ValueError(f'sample {sample!r} has NaN or infinite 2D input; repair the source and convert again')
         if self.target is None:
@@ -203,12 +204,24 @@ class NormalizeCoords:
         return results['image_size']
 
 
-def screen_inputs(points: np.ndarray, confidence: np.ndarray, image_size: np.ndarray) -> np.ndarray:
-    """Make inputs (B, M, T, J, 3) of pixels (B, M, T, J, 2) and confidence (B, M, T, J), see ``screen_to_unit``."""
-    inputs = np.empty((*points.shape[:-1], 3), np.float32)
+def make_inputs(points: np.ndarray, confidence: np.ndarray,
+                image_size: Optional[np.ndarray] = None) -> tuple[np.ndarray, bool]:
+    """Make network inputs, and look whether they are numbers, while they are in the cache.
+
+    Args:
+        points: (B, M, T, J, 2), normalised, or in pixels if there is an image size.
+        confidence: (B, M, T, J).
+        image_size: (B, 2) width and height in pixels, see ``screen_to_unit``.
+
+    Returns:
+        (B, M, T, J, 3) float32, and whether all of them are finite.
+    """
+    inputs, is_finite = np.empty((*points.shape[:-1], 3), np.float32), True
     for block in blocks(inputs, len(points)):
-        with_confidence(screen_to_unit(points[block], image_size[block]), confidence[block], out=inputs[block])
-    return inputs
+        unit = points[block] if image_size is None else screen_to_unit(points[block], image_size[block])
+        with_confidence(unit, confidence[block], out=inputs[block])
+        is_finite = is_finite and all_finite(inputs[block])
+    return inputs, is_finite
 
 
 @TRANSFORMS.register_module()
